@@ -1,0 +1,82 @@
+"""The `ekbom` command: sub-commands by name, and one place where errors end."""
+
+from __future__ import annotations
+
+import os
+import sys
+import traceback
+
+from cyclopts import App, CycloptsError
+from rich.console import Console
+
+from ekbom import __version__
+from ekbom.errors import Refused
+
+#: Exit codes (see the README).
+DONE, INTERNAL, REFUSED, SOME_FAILED = 0, 1, 2, 3
+
+app = App(
+    name="ekbom",
+    help="Restless-legs research from raw measurements to answers linked to severity.",
+    version=__version__,
+    version_flags=["--version"],
+)
+
+# Import paths, so that `ekbom --version` does not wait for numba and matplotlib.
+app.command("ekbom.cli.run:run", name="run")
+app.command("ekbom.cli.plan:app", name="plan", help="Write or check a plan.")
+app.command("ekbom.cli.pet:app", name="pet", help="PET and blood, on plain files.")
+app.command("ekbom.cli.report:report", name="report")
+app.command("ekbom.cli.simulate:simulate", name="simulate")
+app.command("ekbom.cli.demo:demo", name="demo")
+app.command("ekbom.cli.doctor:doctor", name="doctor")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line and leave with the documented exit code.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments without the program name; those of the process by default.
+    """
+    sys.exit(call(argv))
+
+
+def call(argv: list[str] | None = None) -> int:
+    """Run the command line and return its exit code.
+
+    Parameters
+    ----------
+    argv : list of str, optional
+        Arguments without the program name; those of the process by default.
+
+    Returns
+    -------
+    int
+        0 done, 1 internal error, 2 refused input, 3 some subjects failed.
+    """
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        code = app(argv, exit_on_error=False, print_error=False, result_action="return_value")
+        return int(code) if isinstance(code, int) else DONE
+    except Refused as no:
+        errors.print("[bold red]refused:[/] ", end="")
+        errors.print(str(no), markup=False)
+        return REFUSED
+    except CycloptsError as no:
+        errors.print("[bold red]refused:[/] ", end="")
+        errors.print(str(no), markup=False)
+        errors.print("  to mend:  see `ekbom --help` or `ekbom COMMAND --help`", markup=False)
+        return REFUSED
+    except KeyboardInterrupt:
+        errors.print("interrupted; what was finished is kept, start again to go on", markup=False)
+        return 130
+    except Exception as fault:
+        errors.print("[bold red]internal error:[/] ", end="")
+        errors.print(f"{type(fault).__name__}: {fault}", markup=False)
+        if os.environ.get("EKBOM_TRACEBACK"):
+            traceback.print_exc()
+        else:
+            errors.print("This is a fault of ekbom. EKBOM_TRACEBACK=1 shows where.", markup=False)
+        return INTERNAL
