@@ -1,1 +1,1 @@
-
+"""What is on disk: index, tables, the plan, derivative names, the store, the runner."""
