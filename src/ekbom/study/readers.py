@@ -43,7 +43,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise _absent(path) from None
+        raise absent(path) from None
     except OSError as no:
         raise Refused("the file cannot be read", file=path, found=no.strerror) from None
     except UnicodeDecodeError as no:
@@ -56,7 +56,19 @@ def read_text(path: Path) -> str:
         ) from None
 
 
-def _absent(path: Path) -> Refused:
+def absent(path: Path) -> Refused:
+    """Return the refusal for a file that is not there.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    Refused
+        Says whether it is a link to content that was not fetched.
+    """
     if path.is_symlink():
         return Refused(
             "the content of the file is not here",
