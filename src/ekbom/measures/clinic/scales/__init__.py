@@ -1,0 +1,1 @@
+"""Scales: totals, parts, bands, missing items, measurement error."""
