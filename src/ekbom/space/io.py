@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
-import io
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,8 @@ from ekbom.errors import Refused
 from ekbom.space import checks
 from ekbom.space.grid import Grid
 from ekbom.space.image import Volume
+from ekbom.space.resample import resample
+from ekbom.space.stack import Stack, stack
 
 #: Millimetres a unit of ``xyzt_units``.
 _MM = {"mm": 1.0, "meter": 1000.0, "micron": 1e-3}
@@ -207,14 +208,51 @@ def read_mask(path: str | Path) -> Volume:
     return Volume(inside, volume.grid, "1", volume.notes)
 
 
+def read_stack(
+    paths: Sequence[str | Path], mask: str | Path | None = None, *, grid: Grid | None = None
+) -> Stack:
+    """Read published maps of one grid as rows of a matrix.
+
+    Parameters
+    ----------
+    paths : sequence of path-like
+        3-D NIfTI files, one a row.
+    mask : path-like, optional
+        Voxels above 0 are considered.
+    grid : Grid, optional
+        Resample every map (linear, once) onto this grid of the same space.
+        Without it maps on different grids are refused.
+
+    Returns
+    -------
+    Stack
+        Values (n, V), mask, grid, and the tally of voxels left out.
+
+    Raises
+    ------
+    Refused
+        A file that cannot be read, grids that differ, nothing left.
+    """
+    maps = [read_volume(path) for path in paths]
+    within = None if mask is None else read_mask(mask)
+    if grid is not None:
+        maps = [Volume(resample(_floats(m), m.grid, grid), grid, m.unit, m.notes) for m in maps]
+        if within is not None:
+            share = resample(_floats(within), within.grid, grid)
+            within = Volume(np.nan_to_num(share) >= 0.5, grid, "1")
+    return stack(maps, within, names=[str(path) for path in paths])
+
+
 def nifti_bytes(
-    values: NDArray[np.generic], affine: NDArray[np.float64], *, description: str = ""
+    values: NDArray[np.generic],
+    affine: NDArray[np.float64],
+    *,
+    space: str = "",
+    description: str = "",
 ) -> bytes:
     """Return a gzipped NIfTI-1 file with the same bytes for the same content.
 
-    sform and qform are both set (code 4 would claim MNI; 1 claims the
-    scanner: 2, "aligned", is written for all), units are mm, and gzip holds no
-    name and no time.
+    sform and qform are both set, units are mm, gzip holds no name and no time.
 
     Parameters
     ----------
@@ -223,6 +261,8 @@ def nifti_bytes(
         when they fit and int32 otherwise.
     affine : (4, 4) array
         Index to RAS+ mm.
+    space : str
+        BIDS space label: a template of the MNI writes code 4, all others 1.
     description : str
         Up to 79 characters of free text in the header.
 
@@ -240,16 +280,12 @@ def nifti_bytes(
     else:
         array = array.astype(np.float32)
     image = nib.Nifti1Image(array, np.asarray(affine, dtype=np.float64))
-    image.set_sform(affine, code=2)
-    image.set_qform(affine, code=2)
+    code = 4 if space.startswith("MNI") else 1
+    image.set_sform(affine, code=code)
+    image.set_qform(affine, code=code)
     image.header.set_xyzt_units("mm", "sec" if array.ndim == 4 else None)
     image.header["descrip"] = description.encode("ascii", "replace")[:79]
-    raw = io.BytesIO()
-    image.to_file_map({"header": nib.FileHolder(fileobj=raw), "image": nib.FileHolder(fileobj=raw)})
-    packed = io.BytesIO()
-    with gzip.GzipFile(filename="", fileobj=packed, mode="wb", compresslevel=6, mtime=0) as out:
-        out.write(raw.getvalue())
-    return packed.getvalue()
+    return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
 
 
 def template_file(kind: str) -> tuple[NDArray[np.float32], Grid]:
@@ -319,3 +355,7 @@ def _scale(path: Path) -> tuple[float, float]:
     if not (np.isfinite(slope) and np.isfinite(intercept)):
         raise checks.BAD_SCALE.refused(file=path, found=f"slope {slope}, intercept {intercept}")
     return slope, intercept
+
+
+def _floats(volume: Volume) -> NDArray[np.float64]:
+    return np.asarray(volume.values, dtype=np.float64)
