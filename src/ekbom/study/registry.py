@@ -18,6 +18,7 @@ from ekbom.study.words import choices, did_you_mean
 #: Measures of this package: name in the plan to ``module:Class``.
 BUILT_IN: dict[str, str] = {
     "pet": "ekbom.measures.pet.measure:PETMeasure",
+    "clinic": "ekbom.measures.clinic.measure:ClinicMeasure",
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ekbom.measures.clinic.facts import fact
-from ekbom.measures.clinic.logic import UNKNOWN, YES, Answer, all_of, any_of, compare, inverse
+from ekbom.measures.clinic.logic import UNKNOWN, Answer, all_of, any_of, compare, inverse
 
 FACT = "scales.mpi"
 
@@ -99,7 +99,7 @@ def augmentation(given: Treatment) -> Augmentation:
 
     Examples
     --------
-    >>> from ekbom.measures.clinic.logic import NO
+    >>> from ekbom.measures.clinic.logic import NO, YES
     >>> augmentation(Treatment(6, NO, YES, UNKNOWN, 22, 17)).answer.value
     'yes'
     """

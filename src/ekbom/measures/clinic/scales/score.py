@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -106,7 +107,7 @@ def score(
             result = _joined(scale, part, [done[s] for s in part.sum_of])
         else:
             result = _sum(scale, part, answers, prorate)
-        if part.given in totals:
+        if part.given is not None and part.given in totals:
             result = _with_given(scale, part, result, totals[part.given])
         done[short] = out[part.name] = result
     return out
@@ -170,12 +171,9 @@ def _finish(
     banded = part.name.endswith("_total") and bool(scale.bands)
     if banded:
         keys += [b.fact for b in scale.bands]
-        ends = (np.where(missing == 0, value, lower), np.where(missing == 0, value, upper))
-        prorated = ~np.isnan(value)
+        no_value = np.isnan(value)
         band = bands_between(
-            scale.bands,
-            np.where(prorated, value, ends[0]),
-            np.where(prorated, value, ends[1]),
+            scale.bands, np.where(no_value, lower, value), np.where(no_value, upper, value)
         )
         band[missing == n] = "n/a"
     else:
@@ -217,7 +215,7 @@ def bands_between(bands: tuple[Band, ...], lower: Array, upper: Array) -> Text:
         Names joined by "or".
     """
     # A prorated total may fall between two whole numbers: bands meet half-way.
-    edges = np.array([(a.high + b.low) / 2 for a, b in zip(bands, bands[1:], strict=False)])
+    edges = np.array([(a.high + b.low) / 2 for a, b in pairwise(bands)])
     first = np.searchsorted(edges, lower, side="right")
     last = np.searchsorted(edges, upper, side="right")
     names = [b.name for b in bands]
