@@ -48,7 +48,7 @@ def test_a_mask_says_what_is_considered():
 
 
 def test_other_grids_and_nothing_left_are_refused():
-    a, b, c = maps()
+    a, b, _ = maps()
     other = Grid(GRID.shape, np.diag([2.0, 2, 2.1, 1]))
     with pytest.raises(Refused) as no:
         stack([Volume(a, GRID), Volume(b, other)], names=["a.nii", "b.nii"])
