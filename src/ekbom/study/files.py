@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import gzip
 import hashlib
 import json
 import math
@@ -19,12 +18,10 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 import pandas as pd
 
 from ekbom.errors import OutputRefused, Refused
-from ekbom.nouns import Map
 from ekbom.study.readers import absent
 
 #: Start of the names of files that are being written.
@@ -298,43 +295,6 @@ def _cell(value: Any) -> str:
     if isinstance(value, (tuple, list)):
         return ",".join(_cell(item) for item in value) or "n/a"
     return " ".join(str(value).split()) or "n/a"
-
-
-def gzip_bytes(data: bytes) -> bytes:
-    """Return gzip without time or name, so that equal data give equal bytes.
-
-    Parameters
-    ----------
-    data : bytes
-        What to compress.
-
-    Returns
-    -------
-    bytes
-        The compressed data.
-    """
-    return gzip.compress(data, compresslevel=6, mtime=0)
-
-
-def nifti_bytes(image: Map) -> bytes:
-    """Return a map as ``.nii.gz``: float32, 3-D, millimetres.
-
-    Parameters
-    ----------
-    image : Map
-        Values (X, Y, Z) and affine.
-
-    Returns
-    -------
-    bytes
-        A gzipped NIfTI-1 file.
-    """
-    made = nib.Nifti1Image(np.asarray(image.values, dtype=np.float32), image.affine)
-    made.header.set_xyzt_units("mm")
-    code = "mni" if image.space.startswith("MNI") else "scanner"
-    made.set_sform(image.affine, code)
-    made.set_qform(image.affine, code)
-    return gzip_bytes(bytes(made.to_bytes()))
 
 
 def sha256(path: Path) -> str:
