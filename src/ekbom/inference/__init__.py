@@ -1,1 +1,37 @@
+"""Designs by name, linear models, permutation, effect sizes, reliability.
 
+Arrays and tables come in, tables, maps and words go out; no files, no printing.
+Regions and voxels go through the same code.
+"""
+
+from ekbom.inference.answer import Answer
+from ekbom.inference.design import Design, build_design
+from ekbom.inference.effects import effect_sizes
+from ekbom.inference.formula import formula_names
+from ekbom.inference.glm import fit
+from ekbom.inference.influence import influence
+from ekbom.inference.named import Effect, effect, effect_names
+from ekbom.inference.permute.engine import permute
+from ekbom.inference.regions import answer_regions, answer_reliability
+from ekbom.inference.reliability import reliability
+from ekbom.inference.settings import Settings
+from ekbom.inference.strata import model
+
+__all__ = [
+    "Answer",
+    "Design",
+    "Effect",
+    "Settings",
+    "answer_regions",
+    "answer_reliability",
+    "build_design",
+    "effect",
+    "effect_names",
+    "effect_sizes",
+    "fit",
+    "formula_names",
+    "influence",
+    "model",
+    "permute",
+    "reliability",
+]

@@ -1,0 +1,130 @@
+"""What the columns of the tables mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from ekbom.nouns import Column
+
+WHO = {
+    "participant_id": Column("Participant"),
+    "session_id": Column("Session, n/a without one"),
+}
+
+
+def effect_columns(
+    unit: str, effect_unit: str, percent: int, names: Mapping[str, str]
+) -> dict[str, Column]:
+    """Return the meanings of the columns of a region or peak table.
+
+    Parameters
+    ----------
+    unit, effect_unit : str
+        Of the outcome and of the effect.
+    percent : int
+        Coverage of the intervals in per cent.
+    names : mapping
+        ``effect``, ``a``, ``b``: the effect in words and the names of its two levels.
+    """
+    ci = f"limit of the {percent} % confidence interval"
+    a, b = names.get("a", "first level"), names.get("b", "second level")
+    return {
+        "region": Column("Region, with its segmentation"),
+        "n": Column("Participants"),
+        "n_a": Column(f"Participants with {a}"),
+        "n_b": Column(f"Participants with {b}"),
+        "mean": Column("Mean of the outcome over the rows of the model", unit),
+        "mean_a": Column(f"Mean of {a}, not adjusted", unit),
+        "sd_a": Column(f"Standard deviation of {a}", unit),
+        "mean_b": Column(f"Mean of {b}, not adjusted", unit),
+        "sd_b": Column(f"Standard deviation of {b}", unit),
+        "effect": Column(f"Estimate: {names['effect']}", effect_unit),
+        "unit": Column("Unit of the effect"),
+        "se": Column("Standard error of the effect", effect_unit),
+        "ci_low": Column(f"Lower {ci} of the effect", effect_unit),
+        "ci_high": Column(f"Upper {ci} of the effect", effect_unit),
+        "t": Column("t statistic"),
+        "F": Column("F statistic"),
+        "df1": Column("Numerator degrees of freedom"),
+        "df": Column("Residual degrees of freedom"),
+        "z": Column("Normal deviate with the same tail probability as the statistic"),
+        "p": Column("p of the t or F distribution, uncorrected"),
+        "p_holm": Column("p corrected over the regions of this table by Holm"),
+        "p_bonf": Column("p corrected by Bonferroni"),
+        "p_fdr": Column("p adjusted for the false discovery rate by Benjamini and Hochberg"),
+        "p_perm": Column("p by permutation, uncorrected"),
+        "p_maxT": Column("p by permutation of the largest statistic, corrected over the family"),
+        "percent": Column(f"Effect as a percentage of the mean of {b}", "%"),
+        "percent_low": Column(f"Lower {ci} of the percentage (Fieller)", "%"),
+        "percent_high": Column(f"Upper {ci} of the percentage (Fieller)", "%"),
+        "g": Column(f"Hedges g: {names.get('g', 'standardised difference')}"),
+        "g_low": Column(f"Lower {ci} of the population value of g (noncentral t)"),
+        "g_high": Column(f"Upper {ci} of the population value of g (noncentral t)"),
+        "r": Column("Partial correlation, with the sign of the effect"),
+        "r_low": Column(f"Lower {ci} of r"),
+        "r_high": Column(f"Upper {ci} of r"),
+        "partial_r2": Column("Share of the variance left by the other terms"),
+        "partial_r2_low": Column(f"Lower {ci} of that share (noncentral F)"),
+        "partial_r2_high": Column(f"Upper {ci} of that share (noncentral F)"),
+        "loo_stat": Column("Statistic nearest to none when one participant is left out"),
+        "loo_p": Column("Its uncorrected p"),
+        "loo_subject": Column("The participant left out then"),
+        "note": Column("Why a region was not tested, else n/a"),
+    }
+
+
+def influence_columns(unit: str, statistic: str) -> dict[str, Column]:
+    """Return the meanings of the columns of an influence table."""
+    return {
+        "region": Column("Region, with its segmentation"),
+        "participant_id": Column("Participant left out"),
+        "effect_without": Column("Estimate without the participant", unit),
+        "stat_without": Column(f"{statistic} without the participant"),
+        "df_without": Column("Degrees of freedom without the participant"),
+        "p_without": Column("Uncorrected p without the participant"),
+        "dfbetas": Column("Change of the effect by the participant, in standard errors"),
+        "cook": Column("Cook's distance of the participant over all coefficients"),
+    }
+
+
+def reliability_columns(unit: str, percent: int, first: str, second: str) -> dict[str, Column]:
+    """Return the meanings of the columns of a reliability table."""
+    ci = f"limit of the {percent} % confidence interval"
+    out = {
+        "region": Column("Region, with its segmentation"),
+        "n": Column("Participants with every session"),
+        "k": Column("Sessions"),
+        "mean": Column("Mean of all", unit),
+        "unit": Column("Unit of the outcome"),
+        "trt": Column("Test-retest variability: mean of |a - b| / ((a + b) / 2)", "%"),
+        "icc31": Column("ICC(3,1): two-way, consistency, single measure"),
+        "icc11": Column("ICC(1,1): one-way, single measure"),
+        "bias": Column(f"Mean of {second} less {first}", unit),
+        "loa_low": Column("Lower 95 % limit of agreement (Bland-Altman)", unit),
+        "loa_high": Column("Upper 95 % limit of agreement (Bland-Altman)", unit),
+        "sd_within": Column("Standard deviation within persons", unit),
+        "sd_between": Column("Standard deviation between persons, error taken off", unit),
+        "cv_within": Column("Standard deviation within persons as a percentage of the mean", "%"),
+        "ms_rows": Column("Mean square of persons", f"({unit})^2"),
+        "ms_columns": Column("Mean square of sessions", f"({unit})^2"),
+        "ms_error": Column("Mean square of what is left", f"({unit})^2"),
+        "ms_within": Column("Mean square within persons", f"({unit})^2"),
+        "note": Column("Why a region has no or fewer numbers, else n/a"),
+    }
+    how = {
+        "trt": "bootstrap over persons, percentile",
+        "icc31": "McGraw and Wong",
+        "icc11": "McGraw and Wong",
+        "sd_within": "chi-square",
+    }
+    for name in ("trt", "icc31", "icc11", "bias", "loa_low", "loa_high", "sd_within"):
+        word = f" ({how[name]})" if name in how else ""
+        of = out[name]
+        out[f"{name}_low"] = Column(f"Lower {ci} of {name}{word}", of.unit)
+        out[f"{name}_high"] = Column(f"Upper {ci} of {name}{word}", of.unit)
+    return out
+
+
+def chosen(columns: Mapping[str, Column], names: Iterable[str]) -> dict[str, Column]:
+    """Return the meanings of the columns that a table has, in its order."""
+    return {name: columns[name] for name in names}

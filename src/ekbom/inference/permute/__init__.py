@@ -1,0 +1,1 @@
+"""Permutation: which relabellings there are, and the maxima they give."""

@@ -1,0 +1,118 @@
+"""One pass over voxels for a block of relabellings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+TILE = 512
+"""Voxels whose data (n x TILE x 8 bytes) stay in the second-level cache."""
+BATCH = 4
+"""Relabellings that share one load of the data."""
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def maxima(
+    u: NDArray[Any],
+    w: NDArray[Any],
+    tested: int,
+    high: NDArray[Any],
+    low: NDArray[Any],
+    count: NDArray[Any],
+    observed: NDArray[Any],
+    counting: int,
+    real: int,
+) -> None:
+    """Fill the largest share of variance of each relabelling.
+
+    Parameters
+    ----------
+    u : (n, V) float64
+        Residuals of the nuisance model, each column of length one (or zero).
+    w : (B, k, n) float64
+        Rows of the orthonormal model basis; the first ``tested`` carry the effect.
+    high, low : (B,) float64, written
+        Largest share d_e^2 / (1 - sum d_z^2) with positive and with negative d_e; for
+        more than one tested column ``high`` alone.
+    count : (V,) int64, added to
+        Number of relabellings whose share reaches ``observed``.
+    observed : (V,) float64
+        Threshold of ``count`` (tolerance taken off).
+    counting : {0, 1, 2, 3}
+        Not at all; either sign; positive only; negative only.
+    real : int
+        Relabellings that count: those after it are padding.
+    """
+    n, v = u.shape
+    b, k, _ = w.shape
+    acc = np.zeros((BATCH, TILE))
+    effect = np.zeros((BATCH, TILE))
+    rest = np.zeros((BATCH, TILE))
+    for i in range(b):
+        high[i] = 0.0
+        low[i] = 0.0
+    for start in range(0, v, TILE):
+        width = min(TILE, v - start)
+        for first in range(0, b, BATCH):
+            for g in range(BATCH):
+                for j in range(TILE):
+                    effect[g, j] = 0.0
+                    rest[g, j] = 1.0
+            for q in range(k):
+                for g in range(BATCH):
+                    for j in range(TILE):
+                        acc[g, j] = 0.0
+                for i in range(n):
+                    # the caller pads B to a multiple of BATCH
+                    w0 = w[first, q, i]
+                    w1 = w[first + 1, q, i]
+                    w2 = w[first + 2, q, i]
+                    w3 = w[first + 3, q, i]
+                    for j in range(width):
+                        y = u[i, start + j]
+                        acc[0, j] += w0 * y
+                        acc[1, j] += w1 * y
+                        acc[2, j] += w2 * y
+                        acc[3, j] += w3 * y
+                if q < tested:
+                    if tested == 1:
+                        for g in range(BATCH):
+                            for j in range(width):
+                                effect[g, j] = acc[g, j] * abs(acc[g, j])
+                    else:
+                        for g in range(BATCH):
+                            for j in range(width):
+                                effect[g, j] += acc[g, j] * acc[g, j]
+                else:
+                    for g in range(BATCH):
+                        for j in range(width):
+                            rest[g, j] -= acc[g, j] * acc[g, j]
+            for g in range(BATCH):
+                up = 0.0
+                down = 0.0
+                for j in range(width):
+                    share = 0.0
+                    if rest[g, j] > 1e-9:
+                        share = effect[g, j] / rest[g, j]
+                    effect[g, j] = share
+                    up = max(up, share)
+                    down = min(down, share)
+                high[first + g] = max(high[first + g], up)
+                low[first + g] = max(low[first + g], -down)
+                if first + g >= real or counting == 0:
+                    continue
+                if counting == 1:
+                    for j in range(width):
+                        if abs(effect[g, j]) >= observed[start + j]:
+                            count[start + j] += 1
+                elif counting == 2:
+                    for j in range(width):
+                        if effect[g, j] >= observed[start + j]:
+                            count[start + j] += 1
+                elif counting == 3:
+                    for j in range(width):
+                        if -effect[g, j] >= observed[start + j]:
+                            count[start + j] += 1

@@ -1,0 +1,271 @@
+"""Freedman-Lane permutation of the maximum statistic.
+
+The outcomes are freed of the nuisance terms once; then only rows of the design
+move (Freedman & Lane 1983, 10.2307/1391660). With an orthonormal basis of the
+design, each relabelling needs one product a column, and t follows from the
+shares of variance, since the length of a residual does not change when it is
+relabelled. Sums run over rows in one fixed order, so that nothing depends on
+threads or on how relabellings are batched.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import null_space
+
+from ekbom.inference.permute._kernel import BATCH, maxima
+from ekbom.inference.permute.plan import PermutationPlan, exchange, flip
+from ekbom.inference.settings import Settings
+from ekbom.inference.strata import Model
+
+BLOCK = 64
+"""Relabellings handed to the kernel at once."""
+_CHUNK = 16_384
+
+
+@dataclass(frozen=True)
+class Permuted:
+    """What the permutation gives.
+
+    Parameters
+    ----------
+    p_corrected : (V,)
+        Share of relabellings whose maximum over the family reaches the observed
+        statistic, the identity counted (so at least 1 / N); NaN where there is none.
+    p_uncorrected : (V,) or None
+        The same for each outcome alone.
+    maxima : (N,)
+        Maximum of each relabelling, of the statistic in the tested direction.
+    threshold : float
+        Smallest statistic with corrected p at or under alpha; infinity when the
+        relabellings are too few.
+    plan : PermutationPlan
+        What was done.
+    """
+
+    p_corrected: NDArray[np.float64]
+    p_uncorrected: NDArray[np.float64] | None
+    maxima: NDArray[np.float64]
+    threshold: float
+    plan: PermutationPlan
+
+
+@dataclass(frozen=True)
+class Basis:
+    """Orthonormal directions of the data: tested, and nuisance that relabelling can move."""
+
+    tested: NDArray[np.float64]
+    moving: NDArray[np.float64]
+    nuisance: NDArray[np.float64]
+
+
+def plan_for(
+    model: Model, settings: Settings, blocks: NDArray[Any] | None = None
+) -> PermutationPlan:
+    """Choose what is exchangeable for an effect.
+
+    Parameters
+    ----------
+    model : Model
+        Design rows of the effect's stratum.
+    settings : Settings
+        ``permutations`` and ``seed``.
+    blocks : (m,) array or None
+        Further blocks (a scanner), by row of the model.
+
+    Returns
+    -------
+    PermutationPlan
+        Within persons the sessions of each person are exchanged; else people are,
+        within blocks; an effect that no exchange can move (a mean) by changes of sign.
+    """
+    basis = directions(model, None)
+    if model.stratum == "within":
+        return exchange(model.x, model.person, settings.permutations, settings.seed)
+    label = None if blocks is None else np.unique(blocks, return_inverse=True)[1]
+    if _immovable(basis.tested, label):
+        return flip(len(model.x), None, settings.permutations, settings.seed)
+    return exchange(model.x, label, settings.permutations, settings.seed)
+
+
+def directions(model: Model, plan: PermutationPlan | None, blocks: Any = None) -> Basis:
+    """Split the span of the design into the tested directions and the nuisance."""
+    x, c = model.x, model.c
+    pinv = np.linalg.pinv(x)
+    tested = pinv.T @ c.T
+    if model.kind == "t":
+        tested = tested / np.sqrt(np.square(tested).sum(axis=0))
+    else:
+        tested = _orthonormal(tested)
+    nuisance = _orthonormal(x @ null_space(c))
+    moving = nuisance
+    if plan is not None and plan.mode == "exchange" and nuisance.shape[1]:
+        label = model.person if model.stratum == "within" else blocks
+        label = np.zeros(len(x), int) if label is None else np.unique(label, return_inverse=True)[1]
+        indicators = np.eye(int(label.max()) + 1)[label]
+        indicators /= np.sqrt(indicators.sum(axis=0))
+        # Directions constant in each block stay where they are; the residuals have none of them.
+        u, s, _ = np.linalg.svd(nuisance.T @ indicators, full_matrices=True)
+        still = np.zeros(u.shape[1], bool)
+        still[: len(s)] = s > 1.0 - 1e-9
+        moving = nuisance @ u[:, ~still]
+    return Basis(tested, moving, nuisance)
+
+
+def permute(
+    values: NDArray[np.floating[Any]],
+    model: Model,
+    settings: Settings,
+    *,
+    blocks: NDArray[Any] | None = None,
+    each: bool = False,
+    workers: int = 1,
+) -> Permuted:
+    """Permute, and correct over all outcomes by the maximum.
+
+    Parameters
+    ----------
+    values : (n, V) float
+        Rows of the design.
+    model : Model
+        From :func:`~ekbom.inference.strata.model`.
+    settings : Settings
+        ``permutations``, ``seed``, ``sign``, ``alpha``.
+    blocks : (m,) array or None
+        Exchange only inside these, by row of the model.
+    each : bool
+        Also count for every outcome alone.
+    workers : int
+        Threads; the result does not depend on them.
+
+    Returns
+    -------
+    Permuted
+        Corrected p and the distribution of the maximum.
+    """
+    plan = plan_for(model, settings, blocks)
+    basis = directions(model, plan, blocks)
+    u, whole = _unit_residuals(values, model, basis)
+    w = np.concatenate([basis.tested, basis.moving], axis=1).T.copy()
+    k1 = basis.tested.shape[1]
+    sign = settings.sign if model.kind == "t" else "two-sided"
+    observed = _observed(u, w, k1)
+    stat = _statistic(np.abs(observed), model.df, k1) * np.sign(observed)
+    tolerance = 1e-6 if values.dtype == np.float32 else 1e-10
+    slack = tolerance * np.maximum(1.0, np.abs(stat)) * (1.0 + np.square(stat) / model.df)
+    directed = {"two-sided": np.abs(stat), "positive": stat, "negative": -stat}[sign]
+    cut = _share(directed - slack, model.df, k1)
+    high, low, count = _run(u, w, k1, plan, cut, sign, each, workers)
+    best = {"two-sided": np.maximum(high, low), "positive": high, "negative": low}[sign]
+    top = _statistic(best, model.df, k1)
+    ordered = np.sort(top)
+    p = (plan.n - np.searchsorted(ordered, directed - slack, side="left")) / plan.n
+    p = np.where(whole, p, np.nan)
+    alone = np.where(whole, count / plan.n, np.nan) if each else None
+    return Permuted(p, alone, top, _threshold(ordered, settings.alpha), plan)
+
+
+def _unit_residuals(
+    values: NDArray[np.floating[Any]], model: Model, basis: Basis
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    u = np.empty((len(model.x), values.shape[1]))
+    whole = np.empty(values.shape[1], bool)
+    for start in range(0, values.shape[1], _CHUNK):
+        part = slice(start, start + _CHUNK)
+        y = model.take(values[:, part])
+        size = np.einsum("nv,nv->v", y, y)
+        z = basis.nuisance
+        for _ in range(2):  # twice: the second pass takes off what rounding of large means left
+            y = y - np.einsum("nk,kv->nv", z, np.einsum("nk,nv->kv", z, y))
+        length = np.einsum("nv,nv->v", y, y)
+        good = np.isfinite(length) & (length > 1e-20 * size) & (length > 0.0)
+        u[:, part] = np.where(good, y / np.sqrt(np.where(good, length, 1.0)), 0.0)
+        whole[part] = good
+    return u, whole
+
+
+def _observed(u: NDArray[np.float64], w: NDArray[np.float64], k1: int) -> NDArray[np.float64]:
+    """Signed share of variance of the data as they are, (V,)."""
+    d = np.einsum("kn,nv->kv", w, u)
+    rest = 1.0 - np.square(d[k1:]).sum(axis=0)
+    share = np.square(d[:k1]).sum(axis=0) / np.where(rest > 1e-9, rest, np.inf)
+    return np.asarray(share * np.sign(d[0]) if k1 == 1 else share)
+
+
+def _statistic(share: NDArray[np.float64], df: int, k1: int) -> NDArray[np.float64]:
+    ratio = share / np.maximum(1.0 - share, 1e-300) * df
+    return np.sqrt(ratio) if k1 == 1 else ratio / k1
+
+
+def _share(stat: NDArray[np.float64], df: int, k1: int) -> NDArray[np.float64]:
+    """Inverse of :func:`_statistic`; a negative statistic gives a negative share."""
+    ratio = np.square(stat) * np.sign(stat) if k1 == 1 else stat * k1
+    return np.asarray(ratio / (np.abs(ratio) + df))
+
+
+def _run(
+    u: NDArray[np.float64],
+    w: NDArray[np.float64],
+    k1: int,
+    plan: PermutationPlan,
+    cut: NDArray[np.float64],
+    sign: str,
+    each: bool,
+    workers: int,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+    v = u.shape[1]
+    size = BLOCK if plan.n >= BLOCK else -(-plan.n // BATCH) * BATCH
+    counting = {"two-sided": 1, "positive": 2, "negative": 3}[sign] if each else 0
+    high, low = np.empty(plan.n), np.empty(plan.n)
+
+    def one(start: int) -> NDArray[np.int64]:
+        real = min(size, plan.n - start)
+        part = np.zeros((size, *w.shape))
+        part[:real] = _relabelled(w, plan, slice(start, start + real))
+        top, bottom = np.empty(size), np.empty(size)
+        count = np.zeros(v if each else 1, np.int64)
+        maxima(u, part, k1, top, bottom, count, cut, counting, real)
+        high[start : start + real] = top[:real]
+        low[start : start + real] = bottom[:real]
+        return count
+
+    starts = range(0, plan.n, size)
+    total = np.zeros(v if each else 1, np.int64)
+    if workers > 1:
+        with ThreadPoolExecutor(workers) as pool:
+            for count in pool.map(one, starts):
+                total += count
+    else:
+        for start in starts:
+            total += one(start)
+    return high, low, total
+
+
+def _relabelled(w: NDArray[np.float64], plan: PermutationPlan, part: slice) -> NDArray[np.float64]:
+    if plan.rows is not None:
+        return np.ascontiguousarray(w[:, plan.rows[part]].transpose(1, 0, 2))
+    assert plan.signs is not None
+    return np.asarray(w[None] * plan.signs[part][:, None, :])
+
+
+def _threshold(ordered: NDArray[np.float64], alpha: float) -> float:
+    n = len(ordered)
+    allowed = int(np.floor(alpha * n + 1e-9))  # so many maxima may reach it
+    return float(ordered[n - allowed]) if allowed >= 1 else float("inf")
+
+
+def _immovable(tested: NDArray[np.float64], label: NDArray[np.intp] | None) -> bool:
+    groups = np.zeros(len(tested), int) if label is None else label
+    return all(float(np.ptp(tested[groups == g], axis=0).max()) < 1e-9 for g in np.unique(groups))
+
+
+def _orthonormal(a: NDArray[np.float64]) -> NDArray[np.float64]:
+    if a.shape[1] == 0:
+        return a
+    u, s, _ = np.linalg.svd(a, full_matrices=False)
+    return np.asarray(u[:, s > 1e-10 * max(float(s[0]), 1e-300)]) if s[0] > 0 else u[:, :0]
