@@ -1,0 +1,218 @@
+"""Answers over voxels: mosaic, peaks, scatter at peaks, slice viewer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from markupsafe import Markup
+
+from ekbom.report import answers, brain, figures, lines, numbers, style
+from ekbom.report.blocks import Block
+from ekbom.report.columns import alpha_of, effect_of, nested, outcome_of, pick, unit_of
+from ekbom.report.grid import Cell, Grid, Head, build
+from ekbom.report.output import Answered, read_table
+
+_STATISTICS = ("stat-t_statmap", "stat-T_statmap", "stat-z_statmap", "stat-F_statmap")
+_CORRECTED = ("pmap-fwe", "fwe", "pfwe", "pmaxt")
+
+
+def blocks(answer: Answered, key: str) -> list[Block]:
+    """Return figures and tables of an answer over voxels.
+
+    Parameters
+    ----------
+    answer : Answered
+        Files of the answer, with maps.
+    key : str
+        Letters and digits, for ids.
+
+    Returns
+    -------
+    list of Block
+        Nothing when there is no statistic map.
+    """
+    name = next((n for n in _STATISTICS if n in answer.maps), None)
+    if name is None:
+        return []
+    statistic = brain.load(answer.maps[name])
+    symbol = name.removeprefix("stat-").split("_")[0]
+    space = space_of(answer.maps[name])
+    significant, said = _significant(answer, statistic)
+    mean_name = next((n for n in answer.maps if "mean" in n), None)
+    mean = brain.load(answer.maps[mean_name]) if mean_name else None
+    under, under_name = brain.background(space, mean, statistic)
+    drawn = brain.mosaic(under, statistic, significant, label=f"{symbol} statistic")
+    step = " × ".join(f"{s:g}" for s in statistic.step)
+    words = Markup(
+        "Axial slices over {}, height in mm, left is left; {}, statistic on a {} mm grid. {}"
+    ).format(under_name, space, step, said)
+    alt = f"Axial slices of the {symbol} map of {effect_of(answer)}; peaks are in the table."
+    out = [Block("figure", style.svg(drawn, key=f"mosaic{key}", alt=alt), words)]
+    peaks = answer.table("peaks")
+    if len(peaks):
+        out.append(Block("grid", _peaks(answer, peaks, f"viewer-{key}")))
+    out += _at_peaks(answer, peaks, key)
+    threshold = _threshold(answer, statistic, significant)
+    data = brain.viewer(statistic, _labels(answer), threshold=threshold, name=symbol)
+    below = brain.grey_volume(under)
+    digest = hashlib.sha256(below["data"].encode()).hexdigest()[:12]
+    content = {"id": f"viewer-{key}", "data": data, "under": f"under-{digest}", "volume": below}
+    out.append(Block("viewer", content))
+    return out
+
+
+def space_of(path: Path) -> str:
+    """Return the space label of an image's name, ``unknown`` when it has none."""
+    found = [p for p in path.name.split("_") if p.startswith("space-")]
+    return found[0].removeprefix("space-") if found else "unknown"
+
+
+def _significant(answer: Answered, statistic: brain.Image) -> tuple[brain.Image | None, str]:
+    alpha = alpha_of(answer)
+    name = next((n for n in answer.maps if any(c in n.lower() for c in _CORRECTED)), None)
+    if name is None:
+        return None, "No corrected map was made."
+    image = brain.load(answer.maps[name])
+    values = image.values
+    logged = "log" in name.lower() or bool(np.nanmax(values, initial=0.0) > 1.0)
+    # A p of exactly 1 is stored as -log10 p = 0 and reads as missing: not significant either way.
+    hit = values > -np.log10(alpha) if logged else values < alpha
+    shown = np.where(np.isfinite(statistic.values), np.where(hit, 1.0, 0.0), 0.0)
+    count = int(shown.sum())
+    said = (
+        f"{numbers.whole(count)} voxels are significant at family-wise p < {numbers.p_value(alpha)}."
+        if count
+        else f"No voxel is significant at family-wise p < {numbers.p_value(alpha)}."
+    )
+    return brain.Image(shown, image.affine), said
+
+
+def _threshold(answer: Answered, statistic: brain.Image, significant: brain.Image | None) -> float:
+    said = nested(answer.about, "threshold") or nested(answer.about, "t_threshold")
+    if isinstance(said, (int, float)):
+        return float(said)
+    if significant is not None and (significant.values > 0).any():
+        return float(np.nanmin(np.abs(statistic.values[significant.values > 0])))
+    finite = np.abs(statistic.values[np.isfinite(statistic.values)])
+    return float(np.quantile(finite, 0.98)) if finite.size else 0.0
+
+
+def _peaks(answer: Answered, peaks: pd.DataFrame, viewer: str) -> Grid:
+    intervals = answers.limits(list(peaks.columns))
+    ends = {e for pair in intervals.values() for e in pair}
+    skip = {
+        "question",
+        "effect",
+        "connectivity",
+        "E",
+        "H",
+        "enhanced_on",
+        "beta_unit",
+        "unit",
+        "rule",
+    }
+    columns = [c for c in peaks.columns if c not in ends | skip]
+    p = next((c for c in ("p_maxT", "p_max_t", "p_fwe", "p_bonferroni") if c in peaks), None)
+    alpha = alpha_of(answer)
+    grid = build(
+        peaks,
+        columns,
+        caption="Peaks; coordinates in mm, choose one to see it in the viewer",
+        about=answer.columns.get("peaks", {}),
+        intervals=intervals,
+        strong=(lambda row: bool(row[p] < alpha)) if p else None,
+        notes=["Values at peaks are chosen for being large; region means are not."],
+    )
+    if not {"x", "y", "z"} <= set(peaks):
+        return grid
+    heads = [Head(Markup(""), "", False), *grid.heads]
+    rows = []
+    for row, (_, peak) in zip(grid.rows, peaks.iterrows(), strict=True):
+        at = " ".join(f"{float(peak[c]):g}" for c in ("x", "y", "z"))
+        link = Markup(
+            '<button type="button" class="goto" data-goto="{}" data-at="{}" '
+            'aria-label="show {} in the viewer">show</button>'
+        ).format(viewer, at, at)
+        rows.append([Cell(link), *row])
+    return Grid(grid.caption, heads, rows, grid.notes)
+
+
+def _at_peaks(answer: Answered, peaks: pd.DataFrame, key: str) -> list[Block]:
+    """Draw the outcome at peaks against the covariate or by group."""
+    values = answer.table("peakvalues") if "peakvalues" in answer.tables else answer.table("values")
+    kind = answers.contrast(answer)
+    if kind is None or not len(values):
+        return []
+    columns = [c for c in values.columns if str(c).startswith("peak")]
+    if not columns:
+        return []
+    columns = columns[:10]
+    titles = _titles(peaks, columns)
+    unit = unit_of(answer)
+    label = numbers.plot_symbols(outcome_of(answer) + (f" ({unit})" if unit else ""))
+    if kind.ends is None:
+        x = values[kind.column].to_numpy(float)
+        others, _ = answers.covariates(values, kind.column, columns, answer, ignore="peak")
+        panels = [
+            (t, lines.line(x, values[c].to_numpy(float), others))
+            for t, c in zip(titles, columns, strict=True)
+        ]
+        drawn = figures.regressions(panels, x_label=kind.column, label=label)
+        words = Markup("{} at peaks against {}, with line and 95 % band.").format(
+            numbers.symbols(outcome_of(answer)), kind.column
+        )
+    else:
+        level = values[kind.column].map(answers.level_of)
+        sets = [
+            (
+                t,
+                {
+                    e: values.loc[level == e, c].to_numpy(float)
+                    for e in (kind.ends[1], kind.ends[0])
+                },
+            )
+            for t, c in zip(titles, columns, strict=True)
+        ]
+        drawn = figures.groups(sets, label=label)
+        words = Markup("{} at peaks.").format(numbers.symbols(outcome_of(answer)))
+    words += Markup(
+        " Peaks were found in these same data, so what is seen here is larger than what "
+        "new data would show."
+    )
+    alt = f"{outcome_of(answer)} at {len(columns)} peaks."
+    return [Block("figure", style.svg(drawn, key=f"peaks{key}", alt=alt), words)]
+
+
+def _titles(peaks: pd.DataFrame, columns: list[str]) -> list[str]:
+    titles = []
+    for k, column in enumerate(columns):
+        title = str(column)
+        if k < len(peaks):
+            row = peaks.iloc[k]
+            label = pick(peaks, ("label", "region", "name"))
+            name = str(row[label]) if label and isinstance(row[label], str) else ""
+            if {"x", "y", "z"} <= set(peaks):
+                at = ", ".join(f"{float(row[c]):.0f}" for c in ("x", "y", "z"))
+                title = (f"{name} " if name else "") + f"({at})".replace("-", numbers.MINUS)
+            elif name:
+                title = name
+        titles.append(title)
+    return titles
+
+
+def _labels(answer: Answered) -> tuple[brain.Image, Mapping[int, str]] | None:
+    name = next((n for n in answer.maps if n.endswith("dseg")), None)
+    if name is None:
+        return None
+    path = answer.maps[name]
+    table = read_table(path.with_name(path.name.split(".")[0] + ".tsv"))
+    if not {"index", "name"} <= set(table):
+        return None
+    words: dict[int, str] = {
+        int(i): str(n) for i, n in zip(table["index"], table["name"], strict=True)
+    }
+    return brain.load(path), words
