@@ -36,7 +36,7 @@ Floats = NDArray[np.float64]
 MAX_PASSIVE = 24
 
 #: Largest gradient (columns and curve scaled to length 1) that counts as 0.
-TOLERANCE = 1e-11
+TOLERANCE = 1e-13
 
 #: A column whose new part is shorter than this depends on those already in.
 _DEPENDENT = 1e-9
