@@ -1,0 +1,143 @@
+"""Who takes part: ages, weights, scores. Nothing here knows of the scanner."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ekbom.virtual.design import Cohort, Design, Scale
+from ekbom.virtual.seeds import stream
+
+#: Items of the scales that are published with their number and range only.
+IRLS_ITEMS, IRLS_MAX = 10, 4
+AFFECTIVE_ITEMS, AFFECTIVE_MAX = 4, 3
+
+
+@dataclass(frozen=True)
+class Person:
+    """One virtual person.
+
+    Parameters
+    ----------
+    index : int
+        Place in the study, from 0.
+    label : str
+        ``sub-01``.
+    group : {"rls", "control"}
+        Patients come first.
+    age : int
+        Years.
+    sex : {"F", "M"}
+        Sex.
+    weight : float
+        kg.
+    onset_age : int or None
+        Age at which symptoms began; patients only.
+    irls, affective : tuple of int or None
+        Items; ``None`` for volunteers, who were not asked.
+    """
+
+    index: int
+    label: str
+    group: str
+    age: int
+    sex: str
+    weight: float
+    onset_age: int | None
+    irls: tuple[int, ...] | None
+    affective: tuple[int, ...] | None
+
+    @property
+    def irls_total(self) -> int | None:
+        """Sum of the ten items."""
+        return None if self.irls is None else sum(self.irls)
+
+    @property
+    def mpq_affective(self) -> int | None:
+        """Sum of the four affective items."""
+        return None if self.affective is None else sum(self.affective)
+
+
+def draw_cohort(design: Design, seed: int) -> tuple[Person, ...]:
+    """Draw the persons of a study, patients first.
+
+    Parameters
+    ----------
+    design : Design
+        Groups and their distributions.
+    seed : int
+        Seed of the study.
+
+    Returns
+    -------
+    tuple of Person
+        Each person depends on the seed and its place only, but a volunteer's
+        age follows that of a patient (matched within three years or so).
+    """
+    n_rls, n = design.groups.rls, design.groups.rls + design.groups.control
+    width = max(2, len(str(n)))
+    people: list[Person] = []
+    for index in range(n):
+        rng = stream(seed, index, "person")
+        group = "rls" if index < n_rls else "control"
+        partner = people[(index - n_rls) % n_rls] if group == "control" and n_rls else None
+        label = f"sub-{index + 1:0{width}d}"
+        people.append(_person(rng, design.cohort, index, label, group, partner))
+    return tuple(people)
+
+
+def _person(
+    rng: np.random.Generator,
+    cohort: Cohort,
+    index: int,
+    label: str,
+    group: str,
+    partner: Person | None,
+) -> Person:
+    low, high = cohort.age_range
+    if partner is None:
+        age = rng.normal(cohort.age_mean, cohort.age_sd)
+    else:
+        age = partner.age + rng.normal(0.0, 3.0)
+    age = int(np.clip(round(age), low, high))
+    sex = "F" if rng.random() < cohort.female else "M"
+    typical = cohort.weight_mean_kg * (0.92 if sex == "F" else 1.08)
+    weight = round(float(typical * np.exp(cohort.weight_cv * rng.standard_normal())), 1)
+    if group == "control":
+        return Person(index, label, group, age, sex, weight, None, None, None)
+    irls, affective = _scores(rng, cohort)
+    onset = int(rng.integers(min(18, age), age + 1))
+    return Person(
+        index,
+        label,
+        group,
+        age,
+        sex,
+        weight,
+        onset,
+        _items(rng, irls, IRLS_ITEMS, IRLS_MAX),
+        _items(rng, affective, AFFECTIVE_ITEMS, AFFECTIVE_MAX),
+    )
+
+
+def _scores(rng: np.random.Generator, cohort: Cohort) -> tuple[int, int]:
+    r = cohort.affective_irls_correlation
+    while True:
+        z = rng.standard_normal(2)
+        irls = round(cohort.irls.mean + cohort.irls.sd * z[0])
+        other = r * z[0] + np.sqrt(1.0 - r * r) * z[1]
+        affective = round(cohort.affective.mean + cohort.affective.sd * other)
+        if _inside(irls, cohort.irls) and _inside(affective, cohort.affective):
+            return irls, affective
+
+
+def _inside(value: int, scale: Scale) -> bool:
+    return scale.low <= value <= scale.high
+
+
+def _items(rng: np.random.Generator, total: int, items: int, highest: int) -> tuple[int, ...]:
+    """Return items that add up: points dealt to the places of all items at random."""
+    dealt: NDArray[np.int64] = rng.multivariate_hypergeometric([highest] * items, total)
+    return tuple(int(points) for points in dealt)

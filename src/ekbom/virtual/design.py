@@ -1,0 +1,341 @@
+"""A design says who is scanned, how they bind, and with what instruments: TOML."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ekbom.errors import Refused
+from ekbom.measures.pet.tracers import tracer
+
+Share = float
+
+
+class _Checked(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Groups(_Checked):
+    """Number of persons in each group; the names are fixed words."""
+
+    rls: int = Field(ge=0, le=10_000)
+    control: int = Field(ge=0, le=10_000)
+
+    @model_validator(mode="after")
+    def _someone(self) -> Self:
+        if self.rls + self.control < 1:
+            raise ValueError("a study needs at least one person")
+        return self
+
+
+class Scale(_Checked):
+    """A clinical score: whole numbers, truncated normal."""
+
+    mean: float
+    sd: float = Field(gt=0)
+    low: int = Field(ge=0)
+    high: int
+
+    @model_validator(mode="after")
+    def _range(self) -> Self:
+        if not self.low <= self.mean <= self.high:
+            raise ValueError("the mean of a score must lie between low and high")
+        return self
+
+
+class Cohort(_Checked):
+    """Who takes part."""
+
+    age_mean: float = Field(gt=0)
+    age_sd: float = Field(ge=0)
+    age_range: tuple[int, int]
+    female: Share = Field(ge=0, le=1)
+    weight_mean_kg: float = Field(gt=0)
+    weight_cv: float = Field(ge=0, lt=0.5)
+    irls: Scale
+    affective: Scale
+    affective_irls_correlation: float = Field(ge=-0.95, le=0.95)
+
+
+class Binding(_Checked):
+    """How distribution volume goes with the scores, and how persons differ.
+
+    Slopes are occupancy per point: the share of the sites that are free in a
+    volunteer, taken by the person's own opioids. They act around the mean score
+    of the patients, so that the groups do not differ on average.
+    """
+
+    severity_slope: float
+    severity_regions: tuple[str, ...]
+    affective_slope: float
+    affective_regions: tuple[str, ...]
+    group_shift_percent: float = 0.0
+    cv: float = Field(ge=0, lt=0.5)
+    shared_variance: Share = Field(ge=0, le=1)
+    side_cv: float = Field(ge=0, lt=0.2)
+    K1_cv: float = Field(ge=0, lt=0.5)
+    K1_region_cv: float = Field(ge=0, lt=0.5)
+
+
+class Blood(_Checked):
+    """Blood of persons, its sampling and counting."""
+
+    clearance_cv: float = Field(ge=0, lt=0.5)
+    rate_cv: float = Field(ge=0, lt=0.5)
+    metabolism_cv: float = Field(ge=0, lt=0.5)
+    haematocrit: dict[Literal["F", "M"], float]
+    partition: float = Field(ge=0)
+    exchange_min: float = Field(gt=0)
+    sample_times_s: tuple[float, ...] = Field(min_length=3)
+    parent_times_s: tuple[float, ...] = Field(min_length=3)
+    volume_mL: float = Field(gt=0)
+    hplc_volume_factor: float = Field(gt=0)
+    efficiency: float = Field(gt=0, le=1)
+    count_s: float = Field(gt=0)
+    count_delay_min: float = Field(ge=0)
+    background_cps: float = Field(ge=0)
+    pipetting_cv: float = Field(ge=0, lt=0.5)
+    units: Literal["kBq/mL", "Bq/mL"] = "kBq/mL"
+
+    @model_validator(mode="after")
+    def _times(self) -> Self:
+        times = self.sample_times_s
+        if times[0] <= 0 or any(b <= a for a, b in zip(times, times[1:], strict=False)):
+            raise ValueError("sample_times_s must start above 0 and increase")
+        if not set(self.parent_times_s) <= set(times):
+            raise ValueError("parent_times_s must be among sample_times_s")
+        return self
+
+
+class Scanner(_Checked):
+    """Dose, resolution and noise."""
+
+    dose_MBq: float = Field(gt=0)
+    dose_cv: float = Field(ge=0, lt=0.5)
+    vB: Share = Field(ge=0, lt=0.5)
+    psf_fwhm_mm: float = Field(ge=0, le=15)
+    noise_cov: float = Field(ge=0, lt=2)
+    noise_floor: float = Field(ge=0, le=1)
+    texture_sd: float = Field(ge=0, lt=0.2)
+    texture_fwhm_mm: float = Field(gt=0, le=40)
+
+
+class Design(_Checked):
+    """A whole study as data.
+
+    Parameters
+    ----------
+    name, title, description : str
+        Key, heading, and what it is for.
+    tracer : str
+        Name of a tracer file.
+    groups, cohort, binding, blood, scanner
+        Parts, each checked.
+    variants : mapping of str to mapping
+        Named sets of overrides, ``{"realistic": {"binding.severity_slope": 0.014}}``.
+    """
+
+    name: str
+    title: str
+    description: str
+    tracer: str
+    groups: Groups
+    cohort: Cohort
+    binding: Binding
+    blood: Blood
+    scanner: Scanner
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _blood_covers_scan(self) -> Self:
+        frames = tracer(self.tracer).frames
+        if frames is None:
+            raise ValueError(f"the tracer {self.tracer} has no frames and cannot be simulated")
+        if self.blood.sample_times_s[-1] < frames.total:
+            raise ValueError("the last blood sample must not be before the end of the scan")
+        return self
+
+
+def design_names() -> tuple[str, ...]:
+    """Return the names of the ready-made designs, sorted.
+
+    Returns
+    -------
+    tuple of str
+        Names that :func:`load` knows.
+    """
+    folder = resources.files("ekbom.virtual") / "designs"
+    stems = (item.name for item in folder.iterdir() if item.name.endswith(".toml"))
+    return tuple(sorted(name.removesuffix(".toml") for name in stems))
+
+
+def design_text(name: str) -> str:
+    """Return the TOML text of a ready-made design.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`design_names`.
+
+    Returns
+    -------
+    str
+        TOML with its comments.
+
+    Raises
+    ------
+    Refused
+        When there is no such design.
+    """
+    if name not in design_names():
+        raise Refused(
+            "There is no such design.",
+            field="DESIGN",
+            found=repr(name),
+            expected=", ".join(design_names()),
+            mend="`ekbom simulate --list` says what each is for",
+        )
+    return (resources.files("ekbom.virtual") / "designs" / f"{name}.toml").read_text("utf-8")
+
+
+def load(
+    name: str, overrides: Mapping[str, Any] | None = None, variant: str | None = None
+) -> Design:
+    """Return a ready-made design, changed where asked.
+
+    Parameters
+    ----------
+    name : str
+        One of :func:`design_names`.
+    overrides : mapping of str to value, optional
+        Dotted keys, ``{"binding.cv": 0.12}``; applied after the variant.
+    variant : str, optional
+        A set of overrides that the design itself names.
+
+    Returns
+    -------
+    Design
+        Checked.
+
+    Raises
+    ------
+    Refused
+        Unknown design, variant or key, or a value out of range.
+    """
+    return parse(design_text(name), overrides, variant, source=f"{name}.toml")
+
+
+def parse(
+    text: str,
+    overrides: Mapping[str, Any] | None = None,
+    variant: str | None = None,
+    source: str = "design",
+) -> Design:
+    """Return a design from TOML text.
+
+    Parameters
+    ----------
+    text : str
+        TOML.
+    overrides, variant
+        As for :func:`load`.
+    source : str
+        File name, for messages.
+
+    Returns
+    -------
+    Design
+        Checked.
+
+    Raises
+    ------
+    Refused
+        As :func:`load`.
+    """
+    try:
+        tree = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise Refused("The design is not TOML.", file=source, found=str(fault)) from fault
+    changes: dict[str, Any] = {}
+    if variant is not None:
+        variants = tree.get("variants", {})
+        if variant not in variants:
+            raise Refused(
+                "The design has no such variant.",
+                file=source,
+                field="variants",
+                found=repr(variant),
+                expected=", ".join(variants) or "none",
+            )
+        changes.update(variants[variant])
+    changes.update(overrides or {})
+    for key, value in changes.items():
+        _change(tree, key, value, source)
+    try:
+        return Design(**tree)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        raise Refused(
+            "The design does not hold together.",
+            file=source,
+            field=".".join(str(part) for part in first["loc"]) or "design",
+            found=first.get("input") if first["loc"] else None,
+            expected=first["msg"],
+        ) from fault
+
+
+def _change(tree: dict[str, Any], key: str, value: object, source: str) -> None:
+    *path, last = key.split(".")
+    node: Any = tree
+    for part in path:
+        node = node.get(part) if isinstance(node, dict) else None
+    if not isinstance(node, dict) or last not in node or last == "variants":
+        raise Refused(
+            "The design has no such key.",
+            file=source,
+            field=key,
+            expected="a key that the design has; `ekbom simulate DESIGN --show` prints it",
+        )
+    node[last] = value
+
+
+def design_toml(design: Design) -> str:
+    """Return a design as TOML, overrides applied.
+
+    Parameters
+    ----------
+    design : Design
+        Any design.
+
+    Returns
+    -------
+    str
+        TOML that :func:`parse` reads back to the same design.
+    """
+    lines: list[str] = []
+    _toml(design.model_dump(exclude={"variants"}), [], lines)
+    return "\n".join(lines) + "\n"
+
+
+def _toml(tree: dict[str, Any], path: list[str], lines: list[str]) -> None:
+    plain = {k: v for k, v in tree.items() if not isinstance(v, dict)}
+    if path:
+        lines += ["", f"[{'.'.join(path)}]"]
+    lines += [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            _toml(value, [*path, key], lines)
+
+
+def _toml_value(value: object) -> str:
+    if isinstance(value, str):
+        return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, (list, tuple)):
+        return "[" + ", ".join(_toml_value(v) for v in value) + "]"
+    return repr(value)

@@ -1,0 +1,279 @@
+"""A design becomes a raw BIDS study on disk, with its truth beside it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ekbom.errors import Refused
+from ekbom.virtual import bids, sidecars
+from ekbom.virtual.anatomy import draw_texture
+from ekbom.virtual.binding import Tissue, draw_tissue
+from ekbom.virtual.blood import Arterial, draw_samples
+from ekbom.virtual.cohort import Person
+from ekbom.virtual.design import Design, design_toml, load
+from ekbom.virtual.kinetics import frame_means, time_grid
+from ekbom.virtual.seeds import stream
+from ekbom.virtual.study import SIZES, VirtualStudy, arterial
+from ekbom.virtual.truth import StudyTruth, area_of, table_sidecar
+from ekbom.virtual.write import (
+    write_curves,
+    write_image,
+    write_raw,
+    write_tables,
+    write_true_curves,
+)
+
+Array = NDArray[np.float64]
+
+Progress = Callable[[str, int, int], None]
+
+
+def make(
+    design: str | Design,
+    out: str | Path,
+    *,
+    size: str,
+    seed: int,
+    subjects: int | None = None,
+    progress: Progress | None = None,
+    workers: int = 2,
+) -> StudyTruth:
+    """Simulate a study.
+
+    Parameters
+    ----------
+    design : str or Design
+        Name of a ready-made design, or a design.
+    out : path-like
+        New or empty folder; becomes a BIDS raw study.
+    size : {"rois", "quick", "full"}
+        Regional curves only, images of 4 mm, images of 2 mm.
+    seed : int
+        Seed; same design, size and seed give the same bytes.
+    subjects : int, optional
+        Persons in all, shared between the groups as in the design.
+    progress : callable, optional
+        Called with a word, persons done and persons in all.
+    workers : int
+        Threads; the bytes do not depend on it.
+
+    Returns
+    -------
+    StudyTruth
+        What was put in.
+
+    Raises
+    ------
+    Refused
+        Unknown design or size, folder not empty, disk too small.
+    """
+    built = load(design) if isinstance(design, str) else design
+    if size not in SIZES:
+        raise Refused("There is no such size.", field="size", found=size, expected=", ".join(SIZES))
+    if seed < 0:
+        raise Refused("The seed must not be negative.", field="seed", found=seed)
+    built = _with_subjects(built, subjects)
+    study = VirtualStudy.plan(built, Path(out), size, seed)
+    bids.new_folder(study.root, study.bytes_needed)
+    write_tables(study)
+    scans: list[_Scan] = []
+    if progress:
+        progress("simulated", 0, len(study.people))
+    with ThreadPoolExecutor(max(1, workers)) as pool:
+        waiting: list[Future[_Scan]] = [pool.submit(_scan, study, p) for p in study.people]
+        for done in waiting:
+            scans.append(done.result())
+            if progress:
+                progress("simulated", len(scans), len(study.people))
+    return _finish(study, scans)
+
+
+def _with_subjects(design: Design, subjects: int | None) -> Design:
+    if subjects is None:
+        return design
+    n = design.groups.rls + design.groups.control
+    if subjects < 1:
+        raise Refused("A study needs at least one person.", field="subjects", found=subjects)
+    rls = round(subjects * design.groups.rls / n)
+    if subjects > 1 and min(design.groups.rls, design.groups.control) > 0:
+        rls = min(max(rls, 1), subjects - 1)
+    groups = design.groups.model_copy(update={"rls": rls, "control": subjects - rls})
+    return design.model_copy(update={"groups": groups})
+
+
+@dataclass(frozen=True, eq=False)
+class _Scan:
+    """What is kept of one person for the truth tables."""
+
+    person: Person
+    dose_MBq: float
+    blood: Arterial
+    tissue: Tissue
+    VT_label: Array
+    VT_seen: Array
+
+
+def _scan(study: VirtualStudy, person: Person) -> _Scan:
+    """Simulate and write one person."""
+    design, timing = study.design, study.timing
+    rng = stream(study.seed, person.index, "blood")
+    dose = design.scanner.dose_MBq * float(np.exp(design.scanner.dose_cv * rng.standard_normal()))
+    blood = arterial(design, study.tracer, rng, dose, person.weight, person.sex)
+    t = time_grid(float(timing.end[-1]))
+    tissue = draw_tissue(
+        study.seed, person, study.sources, design.binding, study.tracer.kinetics, study.about
+    )
+    curves = frame_means(
+        tissue.rates,
+        blood.parent(t),
+        blood.whole_blood(t),
+        timing.start,
+        timing.end,
+        timing.decay,
+        design.scanner.vB,
+    )
+    texture = draw_texture(
+        stream(study.seed, person.index, "texture"),
+        design.scanner.texture_sd,
+        design.scanner.texture_fwhm_mm,
+        study.anatomy.grid,
+    )
+    seen, true = study.mixing.matrices(texture)
+    samples = draw_samples(
+        stream(study.seed, person.index, "samples"), blood, design.blood, timing.decay
+    )
+    write_raw(study, person, dose, samples)
+    scan_rng = stream(study.seed, person.index, "scan")
+    if study.images:
+        write_image(study, person, curves, texture, tissue, scan_rng)
+    else:
+        write_curves(study, person, curves, seen, scan_rng)
+    write_true_curves(study, person, curves, blood, t)
+    return _Scan(
+        person,
+        dose,
+        blood,
+        tissue,
+        np.einsum("ls,s->l", true, tissue.VT),
+        np.einsum("ls,s->l", seen, tissue.VT),
+    )
+
+
+def _finish(study: VirtualStudy, scans: list[_Scan]) -> StudyTruth:
+    root = study.root / "derivatives" / "truth"
+    bids.write_json(
+        root / "dataset_description.json",
+        sidecars.description(
+            study.design, study.size, study.seed, kind="derivative", name="truth (simulated)"
+        ),
+    )
+    bids.write_text(root / "design.toml", design_toml(study.design))
+    tables = {
+        "participants": pd.DataFrame(list(_participant_rows(scans))),
+        "regions": pd.DataFrame(list(_region_rows(study, scans))),
+        "effects": pd.DataFrame(list(_effect_rows(study))),
+    }
+    for name, frame in tables.items():
+        columns = {str(column): frame[column].tolist() for column in frame.columns}
+        bids.write_tsv(root / f"{name}_truth.tsv", columns)
+        bids.write_json(root / f"{name}_truth.json", table_sidecar(frame))
+    files = bids.write_sums(study.root, root / "SHA256SUMS")
+    return StudyTruth(
+        study.design,
+        study.root,
+        study.size,
+        study.seed,
+        tables["participants"],
+        tables["regions"],
+        tables["effects"],
+        files + 1,
+    )
+
+
+def _participant_rows(scans: list[_Scan]) -> Iterator[dict[str, Any]]:
+    for scan in scans:
+        yield {
+            "participant_id": scan.person.label,
+            "group": scan.person.group,
+            "irls_total": scan.person.irls_total,
+            "mpq_affective": scan.person.mpq_affective,
+            "dose": scan.dose_MBq,
+            "clearance": scan.dose_MBq * 1000.0 / scan.blood.area,
+            "area": scan.blood.area,
+        }
+
+
+def _region_rows(study: VirtualStudy, scans: list[_Scan]) -> Iterator[dict[str, Any]]:
+    for scan in scans:
+        rates = scan.tissue.rates
+        for s, source in enumerate(study.sources):
+            if not source.index:
+                continue
+            label = source.index - 1
+            yield {
+                "participant_id": scan.person.label,
+                "region": source.name,
+                "voxels": int(study.mixing.voxels[label]),
+                "K1": float(rates.K1[s]),
+                "k2": float(rates.k2[s]),
+                "k3": float(rates.k3[s]),
+                "k4": float(rates.k4[s]),
+                "VT": float(scan.tissue.VT[s]),
+                "occupancy": float(scan.tissue.occupancy[s]),
+                "VT_label": float(scan.VT_label[label]),
+                "VT_seen": float(scan.VT_seen[label]),
+            }
+
+
+def _effect_rows(study: VirtualStudy) -> Iterator[dict[str, Any]]:
+    """Return planted slopes by region, and what blur makes of them."""
+    binding, VND = study.design.binding, study.tracer.kinetics["general"].VND
+    specific = np.array([max(source.VT - VND, 0.0) for source in study.sources])
+    slopes = {
+        "irls": np.array(
+            [binding.severity_slope * (s.area in binding.severity_regions) for s in study.sources]
+        ),
+        "affective": np.array(
+            [binding.affective_slope * (s.area in binding.affective_regions) for s in study.sources]
+        ),
+    }
+    seen, true = study.mixing.matrices(np.ones(study.anatomy.grid.shape))
+    voxels = study.mixing.voxels
+    labels = [s for s, source in enumerate(study.sources) if source.index]
+    areas = dict.fromkeys(area_of(study.sources[s].name) for s in labels)
+    for area in areas:
+        here = [i for i, s in enumerate(labels) if study.sources[s].area == area]
+        share = voxels[here] / voxels[here].sum()
+        one = labels[here[0]]
+        change = {name: -specific * slope for name, slope in slopes.items()}
+
+        def over(matrix: Array, name: str, here: list[int] = here, share: Array = share) -> float:
+            return float(share @ (matrix[here] @ change[name]))
+
+        planted = [
+            word
+            for word, regions in (
+                ("severity", binding.severity_regions),
+                ("affective", binding.affective_regions),
+            )
+            if area in regions
+        ]
+        yield {
+            "region": area,
+            "planted": " ".join(planted) or "nothing",
+            "occupancy_per_irls": float(slopes["irls"][one]),
+            "occupancy_per_affective": float(slopes["affective"][one]),
+            "VT_per_irls": float(change["irls"][one]),
+            "VT_per_irls_label": over(true, "irls"),
+            "VT_per_irls_seen": over(seen, "irls"),
+            "VT_per_affective_label": over(true, "affective"),
+            "group_difference_percent": binding.group_shift_percent,
+        }

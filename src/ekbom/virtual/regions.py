@@ -1,0 +1,111 @@
+"""Sources of activity: both sides of each region, other grey, white matter."""
+
+from __future__ import annotations
+
+import functools
+import tomllib
+from dataclasses import dataclass
+from importlib import resources
+
+from ekbom.measures.pet.tracers import Tracer
+
+#: Label 0 is everything else.
+SIDES = ("Left", "Right")
+
+
+@dataclass(frozen=True)
+class Ellipsoid:
+    """A region of the right side; the left is its mirror image.
+
+    Parameters
+    ----------
+    name : str
+        ``"MedialThalamus"``.
+    tissue : {"all", "grey"}
+        What of the ellipsoid belongs to it.
+    centre, radii : tuple of float
+        mm, MNI152NLin2009aSym.
+    """
+
+    name: str
+    tissue: str
+    centre: tuple[float, float, float]
+    radii: tuple[float, float, float]
+
+    @property
+    def area(self) -> str:
+        """Name without side, as plans and designs write it."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Source:
+    """A tissue with one curve.
+
+    Parameters
+    ----------
+    name : str
+        ``"Left-Caudate"``, ``"OtherGrey"``, ``"White"``.
+    area : str
+        Name without side, ``"caudate"``.
+    index : int
+        Label in the segmentation, 0 when it has none.
+    VT : float
+        Typical distribution volume, mL/cm3.
+    K1 : float or None
+        Typical uptake, when not that of the general set.
+    """
+
+    name: str
+    area: str
+    index: int
+    VT: float
+    K1: float | None = None
+
+
+@functools.cache
+def ellipsoids() -> tuple[Ellipsoid, ...]:
+    """Return the built-in regions in order of precedence.
+
+    Returns
+    -------
+    tuple of Ellipsoid
+        Right side.
+    """
+    return tuple(
+        Ellipsoid(r["name"], r["tissue"], tuple(r["centre"]), tuple(r["radii"]))
+        for r in _table()["region"]
+    )
+
+
+def sources(tracer: Tracer) -> tuple[Source, ...]:
+    """Return all sources with a tracer's typical values.
+
+    Parameters
+    ----------
+    tracer : Tracer
+        Gives V_T where a region names a prior.
+
+    Returns
+    -------
+    tuple of Source
+        Left and right of each region (labels 1, 2, 3 ...), other grey, white.
+    """
+    table = _table()
+    priors = tracer.regional["VT"].values if "VT" in tracer.regional else {}
+    out: list[Source] = []
+    for region in table["region"]:
+        VT = float(priors[region["prior"]] if "prior" in region else region["VT"])
+        for side in SIDES:
+            name = region["name"]
+            out.append(Source(f"{side}-{name}", name.lower(), len(out) + 1, VT))
+    out.append(Source("OtherGrey", "othergrey", 0, float(table["other_grey"]["VT"])))
+    white = table["white"]
+    out.append(Source("White", "white", 0, float(white["VT"]), float(white["K1"])))
+    return tuple(out)
+
+
+@functools.cache
+def _table() -> dict[str, list[dict[str, str]]]:
+    text = (resources.files("ekbom.virtual") / "regions.toml").read_text("utf-8")
+    return tomllib.loads(text)

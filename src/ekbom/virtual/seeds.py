@@ -1,0 +1,42 @@
+"""One tree of seeds: study, person, and what is drawn for the person.
+
+The streams are those that ``SeedSequence.spawn`` would give, but addressed by
+name, so that nothing depends on the order of drawing or on who draws: any
+number of workers, or a study with more persons, gives the same numbers.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+#: Branches below the study; numbers are part of the promise of same bytes.
+_BRANCHES = {
+    "person": 0,
+    "binding": 1,
+    "flow": 2,
+    "blood": 3,
+    "samples": 4,
+    "scan": 5,
+    "texture": 6,
+}
+
+
+def stream(seed: int, person: int, branch: str) -> np.random.Generator:
+    """Return the random generator of one branch of one person.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the study, not negative.
+    person : int
+        Place of the person in the study, from 0.
+    branch : str
+        What is drawn: person, binding, flow, blood, samples, scan or texture.
+
+    Returns
+    -------
+    numpy.random.Generator
+        PCG64, at its start.
+    """
+    key = (person, _BRANCHES[branch])
+    return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

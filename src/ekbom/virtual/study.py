@@ -1,0 +1,186 @@
+"""What all persons of a simulated study have in common, worked out once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ekbom.errors import Refused
+from ekbom.measures.pet.tracers import Tracer, tracer
+from ekbom.virtual.anatomy import Anatomy, Mixing, anatomy, mixing
+from ekbom.virtual.binding import Centres, centres
+from ekbom.virtual.blood import Arterial, draw_arterial
+from ekbom.virtual.cohort import Person, draw_cohort
+from ekbom.virtual.design import Design
+from ekbom.virtual.kinetics import Rates, frame_means, time_grid
+from ekbom.virtual.regions import Source, sources
+from ekbom.virtual.scanner import Timing, noise_scale
+from ekbom.virtual.seeds import stream
+
+#: Voxel edge of each size, mm; ``None`` writes no images.
+SIZES: dict[str, float | None] = {"rois": None, "quick": 4.0, "full": 2.0}
+
+#: Regional tables come from the anatomy of this resolution.
+_ROI_RESOLUTION = 4.0
+
+
+@dataclass(frozen=True, eq=False)
+class VirtualStudy:
+    """All that the persons of a study have in common.
+
+    Parameters
+    ----------
+    design : Design
+        As used.
+    root : Path
+        Raw study.
+    size : str
+        Key of :data:`SIZES`.
+    seed : int
+        Seed.
+    tracer : Tracer
+        Of the design.
+    timing : Timing
+        Frames and decay.
+    people : tuple of Person
+        Patients first.
+    about : Centres
+        Mean scores of the patients.
+    sources : tuple of Source
+        Tissues with a curve.
+    anatomy, mixing
+        Weights of the sources in voxels, and in labels.
+    noise : float
+        Noise scale of the scanner.
+    """
+
+    design: Design
+    root: Path
+    size: str
+    seed: int
+    tracer: Tracer
+    timing: Timing
+    people: tuple[Person, ...]
+    about: Centres
+    sources: tuple[Source, ...]
+    anatomy: Anatomy
+    mixing: Mixing
+    noise: float
+
+    @classmethod
+    def plan(cls, design: Design, root: Path, size: str, seed: int) -> VirtualStudy:
+        """Work out what does not depend on the person."""
+        found = tracer(design.tracer)
+        for part in ("parent_fraction", "input_shape", "clearance"):
+            if getattr(found, part) is None or "general" not in found.kinetics:
+                raise Refused(
+                    "The tracer file does not hold what a simulation needs.",
+                    file=f"{found.name}.toml",
+                    field=part,
+                    expected="frames, parent_fraction, input_shape, clearance, kinetics.general",
+                )
+        timing = Timing.of(found)
+        people = draw_cohort(design, seed)
+        named = sources(found)
+        _check_regions(design, named)
+        resolution = SIZES[size] or _ROI_RESOLUTION
+        return cls(
+            design,
+            root,
+            size,
+            seed,
+            found,
+            timing,
+            people,
+            centres(people),
+            named,
+            anatomy(named, resolution),
+            mixing(named, resolution, design.scanner.psf_fwhm_mm),
+            _noise(design, found, timing),
+        )
+
+    @property
+    def images(self) -> bool:
+        """Whether images are written."""
+        return SIZES[self.size] is not None
+
+    @property
+    def bytes_needed(self) -> int:
+        """Disk space for the whole study, generously."""
+        voxels = int(np.prod(self.anatomy.grid.shape)) if self.images else 0
+        return len(self.people) * (2 * voxels * self.timing.start.size + 200_000)
+
+
+def _check_regions(design: Design, named: tuple[Source, ...]) -> None:
+    known = {source.area for source in named if source.index}
+    for field in ("severity_regions", "affective_regions"):
+        for area in getattr(design.binding, field):
+            if area not in known:
+                raise Refused(
+                    "The design names a region that does not exist.",
+                    field=f"binding.{field}",
+                    found=area,
+                    expected=", ".join(sorted(known)),
+                )
+
+
+def arterial(
+    design: Design,
+    found: Tracer,
+    rng: np.random.Generator,
+    dose_MBq: float,
+    weight: float,
+    sex: str,
+) -> Arterial:
+    """Draw the blood of a person of this weight and sex after this dose.
+
+    Parameters
+    ----------
+    design : Design
+        Spread between persons.
+    found : Tracer
+        Typical blood.
+    rng : numpy.random.Generator
+        Stream of the person's blood.
+    dose_MBq, weight : float
+        MBq, kg.
+    sex : {"F", "M"}
+        Sex.
+
+    Returns
+    -------
+    Arterial
+        True curves.
+    """
+    assert found.input_shape is not None
+    assert found.parent_fraction is not None
+    assert found.clearance is not None
+    return draw_arterial(
+        rng,
+        found.input_shape,
+        found.parent_fraction,
+        design.blood,
+        dose_kBq=dose_MBq * 1000.0,
+        clearance_mL_min=found.clearance.value * weight,
+        sex=sex,
+    )
+
+
+def _noise(design: Design, found: Tracer, timing: Timing) -> float:
+    """Return the noise scale from a typical person's grey matter."""
+    still = design.blood.model_copy(
+        update={"clearance_cv": 0.0, "rate_cv": 0.0, "metabolism_cv": 0.0}
+    )
+    typical = design.model_copy(update={"blood": still})
+    weight = design.cohort.weight_mean_kg
+    rng = stream(0, 0, "blood")  # all spreads but that of the haematocrit are zero
+    blood = arterial(typical, found, rng, design.scanner.dose_MBq, weight, "F")
+    t = time_grid(float(timing.end[-1]))
+    general = found.kinetics["general"]
+    rates = Rates(*(np.array([getattr(general, k)]) for k in ("K1", "k2", "k3", "k4")))
+    curve = frame_means(
+        rates, blood.parent(t), blood.whole_blood(t), timing.start, timing.end, timing.decay
+    )
+    return noise_scale(design.scanner.noise_cov, curve[0], timing)
