@@ -41,6 +41,8 @@ class InputFit:
         Metabolite-corrected plasma and whole blood, kBq/mL over min.
     parent_plasma, whole_blood : Curve
         The chosen curves.
+    total_plasma : Curve or None
+        Straight lines through total plasma; ``None`` when only parent plasma is known.
     candidates : mapping of str to Curve
         Every parent plasma curve that the samples can carry, by name.
     parent : ParentFit or None
@@ -63,6 +65,7 @@ class InputFit:
     input: InputFunction
     parent_plasma: Curve
     whole_blood: Curve
+    total_plasma: Curve | None
     candidates: Mapping[str, Curve]
     parent: ParentFit | None
     parent_candidates: tuple[ParentFit, ...]
@@ -123,7 +126,8 @@ def fit_input(
     """
     notes: list[Note] = []
     blood = _complete(blood, plasma_over_blood, needs_whole_blood, notes)
-    assert blood.time_p is not None and blood.plasma is not None  # noqa: S101 - _complete saw to it
+    assert blood.time_p is not None
+    assert blood.plasma is not None
     end = float(frames.end[-1])
     _check_length(blood, end, float(frames.end[-1] - frames.start[0]), extrapolate, notes)
 
@@ -155,13 +159,16 @@ def fit_input(
     covers_end = min(covers_end, end)
     area = curve.auc(0.0, end)
     share = curve.auc(covers_end, end) / area if area > 0 else np.nan
-    if "tail_flat" in curve.flags:
-        notes.append(
-            Note(
-                "blood-tail-flat",
-                "the last samples do not fall: the curve is held constant after them",
+    for what, fitted in (("parent plasma", curve), ("whole blood", whole)):
+        # a few seconds between the last sample and the end of the scan are not worth a word
+        if "tail_flat" in fitted.flags and end - fitted.covers > 0.01 * end:
+            notes.append(
+                Note(
+                    "blood-tail-flat",
+                    f"the last samples of {what} do not fall: held constant after"
+                    f" {fitted.covers:.1f} min",
+                )
             )
-        )
     if "peak_low" in curve.flags:
         notes.append(
             Note("input-peak-low", "the fitted peak is more than 20 % below the largest sample")
@@ -182,6 +189,11 @@ def fit_input(
         input=made,
         parent_plasma=curve,
         whole_blood=whole,
+        total_plasma=(
+            None
+            if blood.plasma_is_parent
+            else plasma_models.interpolated(blood.time_p, blood.plasma, end)
+        ),
         candidates=candidates,
         parent=chosen,
         parent_candidates=tuple(parent_fits),
@@ -315,7 +327,7 @@ def _parent(
             field="metabolite_parent_fraction",
             found="no such column, or no values",
             expected="the share of plasma activity that is still the tracer",
-            mend='add the column, or set parent = "none" if the tracer has no metabolites in plasma',
+            mend='add the column, or set parent = "none" for a tracer with no plasma metabolites',
         )
     if parent not in parent_models.CHOICES:
         raise Refused(

@@ -2,7 +2,7 @@
 
 Parametric forms are fitted by bounded least squares from the best node of a
 grid and compared by AICc. The names follow the field: Hill, power, bi- and
-single exponential, inverse gamma (Tonietto et al. 2016, NeuroImage 141:53,
+single exponential, inverse gamma (Tonietto et al. 2016, doi:10.1177/0271678X15610585,
 reviews them).
 """
 

@@ -41,8 +41,10 @@ class Scan:
     keep : (F0,) bool array
         Frames used: those that last, and end after injection.
     factor : (F,) array
-        Times a value in the image's unit gives kBq/mL decay-corrected to
+        Times a value in kBq/mL as the image has it gives one decay-corrected to
         injection, for the used frames.
+    to_kbq : float
+        Times a value in the image's unit gives kBq/mL.
     injection_s : float
         s from TimeZero.
     blood_factor : float
@@ -60,6 +62,7 @@ class Scan:
     end_s: Array
     keep: NDArray[np.bool_]
     factor: Array
+    to_kbq: float
     injection_s: float
     blood_factor: float
     tracer: str
@@ -144,7 +147,7 @@ def read_scan(paths: Sequence[Path]) -> Scan:
             expected="both in seconds from TimeZero",
         )
     s, e = start[keep] - injection, end[keep] - injection
-    factor = np.full(s.size, to_kbq)
+    factor = np.ones(s.size)
     meta: dict[str, Any] = {"ImageDecayCorrected": corrected, "DecayFactorConvention": "n/a"}
     if corrected:
         reference = _number(data, "ImageDecayCorrectionTime", file)
@@ -179,6 +182,7 @@ def read_scan(paths: Sequence[Path]) -> Scan:
         end_s=end,
         keep=keep,
         factor=factor,
+        to_kbq=to_kbq,
         injection_s=injection,
         blood_factor=float(np.exp(-decay * injection)),
         tracer=str(data.get("TracerName", "n/a")),

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.errors import Refused
+from ekbom.measures.pet.io import units
 from ekbom.measures.pet.io.bids import Scan
-from ekbom.measures.pet.io.text import read_tsv
+from ekbom.measures.pet.io.text import read_json, read_tsv
 
 Array = NDArray[np.float64]
 
 _TIME_TOLERANCE_S = 0.5
 
 
-def read_tacs(path: Path, scan: Scan) -> tuple[tuple[str, ...], Array]:
+def read_tacs(
+    path: Path, scan: Scan, sidecars: Sequence[Path] = ()
+) -> tuple[tuple[str, ...], Array]:
     """Read the regional curves of one segmentation.
 
     Parameters
     ----------
     path : Path
-        TSV with ``frame_start``, ``frame_end`` (s) and one column a region, in
-        the unit of the image.
+        TSV with ``frame_start``, ``frame_end`` (s) and one column a region.
     scan : Scan
         Frames, unit and decay of the image.
+    sidecars : sequence of Path
+        JSON files of the curves, outermost first. The unit is theirs if they
+        declare one, else that of the image.
 
     Returns
     -------
@@ -66,7 +72,13 @@ def read_tacs(path: Path, scan: Scan) -> tuple[tuple[str, ...], Array]:
     if not names:
         raise Refused("The table holds no region.", file=path, expected="one column a region")
     values = np.array([table.numbers(name) for name in names])
-    return names, values[:, scan.keep] * scan.factor
+    declared = read_json(sidecars).get("Units")
+    to_kbq = (
+        scan.to_kbq
+        if declared is None
+        else units.concentration(declared, file=sidecars[-1], field="Units")
+    )
+    return names, values[:, scan.keep] * (to_kbq * scan.factor)
 
 
 def read_volumes(path: Path) -> dict[str, float]:

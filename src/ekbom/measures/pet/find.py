@@ -1,0 +1,192 @@
+"""Which files of a study one scan is measured from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from ekbom.errors import Refused
+from ekbom.measures.pet.settings import PETSettings
+from ekbom.nouns import BidsFile, Files, Inputs, Unit
+
+# Entities in which pipelines write the name of a segmentation, first found first.
+_SEGMENTATION = ("seg", "atlas", "desc", "label")
+
+
+def units(study: Files) -> list[Unit]:
+    """Return the subject-sessions that have a raw PET image or its JSON."""
+    found = {
+        Unit(
+            f"sub-{file.entities['sub']}",
+            file.entities.get("ses"),
+            file.entities.get("run"),
+            file.entities.get("trc"),
+        )
+        for file in study.find(suffix="pet", scope="raw")
+        if "sub" in file.entities and file.extension in (".json", ".nii.gz", ".nii")
+    }
+    return sorted(
+        found, key=lambda u: (u.participant, u.session or "", u.tracer or "", u.run or "")
+    )
+
+
+def inputs(unit: Unit, study: Files, settings: PETSettings) -> Inputs:
+    """Name the files of one scan.
+
+    Parameters
+    ----------
+    unit : Unit
+    study : Files
+    settings : PETSettings
+
+    Returns
+    -------
+    Inputs
+        Roles: ``pet_json``, ``manual`` and ``autosampler`` (with ``_json``) or
+        ``inputfunction``, ``tacs:<segmentation>``, ``morph:<segmentation>``.
+
+    Raises
+    ------
+    Refused
+        When something is missing or there are two of it.
+    """
+    roles: dict[str, list[Path]] = {}
+    image = _image(unit, study, settings)
+    roles["pet_json"] = study.metadata_files(image)
+    _blood(unit, study, settings, roles)
+    _curves(unit, study, settings, roles)
+    permitted = settings.permissions(unit.label)
+    extra = {
+        "blood.sort": permitted.blood.sort,
+        "blood.extrapolate": permitted.blood.extrapolate,
+        "trust_units": permitted.trust_units,
+    }
+    return Inputs(unit, roles, extra)
+
+
+def segmentation(file: BidsFile) -> str:
+    """Return the segmentation that a derivative file's name holds (``n/a`` without one)."""
+    return next((file.entities[key] for key in _SEGMENTATION if key in file.entities), "n/a")
+
+
+def _image(unit: Unit, study: Files, settings: PETSettings) -> BidsFile:
+    files = [
+        file
+        for file in study.find(unit, suffix="pet", scope="raw")
+        if "sub" in file.entities and file.extension in (".nii.gz", ".nii", ".json")
+    ]
+    by_stem: dict[str, BidsFile] = {}
+    for file in files:
+        stem = file.path.name.removesuffix(file.extension)
+        # the image rather than its JSON, so that more general JSON files are not taken for scans
+        if stem not in by_stem or file.extension != ".json":
+            by_stem[stem] = file
+    chosen = list(by_stem.values())
+    images = [file for file in chosen if file.extension != ".json"]
+    chosen = images or chosen
+    if settings.reconstruction is not None:
+        chosen = [f for f in chosen if f.entities.get("rec") == settings.reconstruction]
+    elif len(chosen) > 1:
+        dynamic = [f for f in chosen if "dyn" in f.entities.get("rec", "")]
+        chosen = dynamic if len(dynamic) == 1 else chosen
+    if len(chosen) == 1:
+        return chosen[0]
+    raise Refused(
+        f"{unit.label} has {'no' if not chosen else 'more than one'} PET scan.",
+        file=study.root / unit.folder,
+        field="measures.pet.reconstruction",
+        found=", ".join(f.path.name for f in chosen or by_stem.values()) or "nothing",
+        expected="one dynamic image or its JSON",
+        mend="name the rec- entity in the plan, or check the file names",
+    )
+
+
+def _one(files: Iterable[BidsFile], what: str, field: str, mend: str) -> BidsFile | None:
+    found = list(files)
+    if len(found) > 1:
+        raise Refused(
+            f"There are two {what} for one scan.",
+            file=found[0].path,
+            field=field,
+            found=", ".join(str(f.path) for f in found),
+            expected="one",
+            mend=mend,
+        )
+    return found[0] if found else None
+
+
+def _blood(unit: Unit, study: Files, settings: PETSettings, roles: dict[str, list[Path]]) -> None:
+    raw = study.find(unit, suffix="blood", extension=".tsv", scope="raw")
+    if settings.blood != "bloodstream" and raw:
+        for kind in ("manual", "autosampler"):
+            automatic = kind == "autosampler"
+            file = _one(
+                (f for f in raw if (f.entities.get("recording") == "autosampler") is automatic),
+                f"{kind} blood recordings",
+                "recording",
+                "keep one of them, or name the run of each",
+            )
+            if file is not None:
+                roles[kind] = [file.path]
+                roles[f"{kind}_json"] = study.metadata_files(file)
+        return
+    if settings.blood != "raw":
+        made = _one(
+            study.find(unit, suffix="inputfunction", extension=".tsv", scope="derivatives"),
+            "input functions",
+            "inputfunction",
+            "keep one of the derivatives",
+        )
+        if made is not None:
+            roles["inputfunction"] = [made.path]
+            roles["inputfunction_json"] = study.metadata_files(made)
+            return
+    raise Refused(
+        f"There is no blood for {unit.label}.",
+        file=study.root / unit.folder,
+        field="measures.pet.blood",
+        found=f"no file for blood = {settings.blood!r}",
+        expected="_recording-manual_blood.tsv, or _inputfunction.tsv of bloodstream",
+        mend="add the blood, or take the scan out of the study",
+    )
+
+
+def _curves(unit: Unit, study: Files, settings: PETSettings, roles: dict[str, list[Path]]) -> None:
+    scope = settings.pipeline or "derivatives"
+    found: dict[str, BidsFile] = {}
+    for file in study.find(unit, suffix="tacs", extension=".tsv", scope=scope):
+        name = segmentation(file)
+        if name in found:
+            _one(
+                (found[name], file),
+                f"tables of curves of {name}",
+                "measures.pet.pipeline",
+                "name the derivative in the plan, or remove one",
+            )
+        found[name] = file
+    if settings.tacs == "dseg":
+        found = {}
+    wanted = list(found) if settings.segmentations is None else list(settings.segmentations)
+    lost = [name for name in (*wanted, *settings.regions) if name not in found]
+    if lost or not wanted:
+        raise Refused(
+            f"There are no regional curves for {unit.label}"
+            + (f" in the segmentation {lost[0]}." if lost else "."),
+            file=study.root / unit.folder,
+            field="measures.pet.segmentations" if lost else "measures.pet.tacs",
+            found=", ".join(found) or "no _tacs.tsv in any derivative",
+            expected=", ".join(lost) or "_tacs.tsv, one a segmentation",
+            mend="make the curves (PETPrep), or name the segmentations that are there",
+        )
+    for name in sorted(wanted):
+        file = found[name]
+        roles[f"tacs:{name}"] = [file.path]
+        roles[f"tacs_json:{name}"] = study.metadata_files(file)
+        volumes = [
+            f
+            for f in study.find(unit, suffix="morph", extension=".tsv", scope=file.scope)
+            if segmentation(f) == name
+        ]
+        morph = _one(volumes, f"tables of volumes of {name}", "morph", "remove one of them")
+        if morph is not None:
+            roles[f"morph:{name}"] = [morph.path]

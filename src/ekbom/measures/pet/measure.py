@@ -1,0 +1,359 @@
+"""The PET measure: one scan's files to scores, tables, figures and notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from ekbom.errors import Refused
+from ekbom.measures.pet import find, qc, results, words
+from ekbom.measures.pet.blood import BloodData, inspect
+from ekbom.measures.pet.input_fit import InputFit, fit_input
+from ekbom.measures.pet.io.bids import Scan, read_scan
+from ekbom.measures.pet.io.blood import read_blood
+from ekbom.measures.pet.io.bloodstream import read_inputfunction
+from ekbom.measures.pet.io.petprep import read_tacs, read_volumes
+from ekbom.measures.pet.regional import Regional, check_sizes, fit_regions
+from ekbom.measures.pet.regions import Curves, join, tissue_curve
+from ekbom.measures.pet.settings import COMPARTMENT, GRAPHICAL, PETSettings
+from ekbom.nouns import Files, Inputs, Note, Product, Score, Table, Unit
+
+Array = NDArray[np.float64]
+
+
+class PETMeasure:
+    """Dynamic PET with arterial blood: regional V_T, K1, BPND ... with their errors.
+
+    Implements :class:`ekbom.nouns.Measure`. Regional curves are those of a
+    PETPrep derivative; the input function is made from raw samples, or taken
+    from a bloodstream derivative.
+    """
+
+    name: ClassVar[str] = "pet"
+    settings_model: ClassVar[type[BaseModel]] = PETSettings
+    outcomes: ClassVar[Mapping[str, str]] = results.OUTCOMES
+    citations: ClassVar[Mapping[str, str]] = words.CITATIONS
+
+    def units(self, study: Files) -> list[Unit]:
+        """Return the subject-sessions that have a PET scan.
+
+        Parameters
+        ----------
+        study : Files
+
+        Returns
+        -------
+        list of Unit
+        """
+        return find.units(study)
+
+    def inputs(self, unit: Unit, study: Files, settings: BaseModel) -> Inputs:
+        """Name the files of one scan.
+
+        Parameters
+        ----------
+        unit : Unit
+        study : Files
+        settings : PETSettings
+
+        Returns
+        -------
+        Inputs
+
+        Raises
+        ------
+        Refused
+            When one is missing or there are two of it.
+        """
+        return find.inputs(unit, study, _checked(settings))
+
+    def words(self, settings: BaseModel) -> str:
+        """Return the methods paragraph for these settings.
+
+        Parameters
+        ----------
+        settings : PETSettings
+
+        Returns
+        -------
+        str
+        """
+        return words.methods(_checked(settings))
+
+    def run(self, inputs: Inputs, settings: BaseModel) -> Product:
+        """Measure one scan.
+
+        Parameters
+        ----------
+        inputs : Inputs
+        settings : PETSettings
+
+        Returns
+        -------
+        Product
+
+        Raises
+        ------
+        Refused
+            When a file of the scan cannot be trusted.
+        """
+        chosen = _checked(settings)
+        notes: list[Note] = []
+        scan = read_scan(inputs.files["pet_json"])
+        notes += scan.notes
+        blood, blood_meta = _read_blood(inputs, scan, notes)
+        fitted = fit_input(
+            blood,
+            frames=scan.frames,
+            parent=chosen.parent,
+            plasma="interpolate" if blood.plasma_is_parent else chosen.input,
+            parent_f0=None if chosen.parent_f0 == "free" else chosen.parent_f0,
+            plasma_over_blood=chosen.plasma_over_blood,
+            extrapolate=bool(inputs.extra.get("blood.extrapolate")),
+            needs_whole_blood=any(chosen.blood_volume(m) != 0 for m in chosen.model),
+        )
+        notes += fitted.notes
+        curves = _read_curves(inputs, scan, chosen)
+        trust = bool(inputs.extra.get("trust_units"))
+        for one in curves:
+            check_sizes(one.values, fitted, file=one.source, trust=trust, notes=notes)
+        labels = [label for one in curves for label in one.labels]
+        values = np.vstack([one.values for one in curves])
+        reference = _reference(curves, labels, values, chosen)
+        regional = fit_regions(values, labels, reference, scan.frames, fitted, chosen)
+        notes += regional.notes
+
+        permissions = [note.text for note in notes if note.permission]
+        meta = _meta(scan, fitted, regional, chosen, blood_meta, permissions)
+        scores: list[Score] = []
+        for fit in regional.fits.values():
+            scores += results.scores(fit, labels, chosen.outcome)
+        return Product(
+            scores=scores,
+            tables=_tables(curves, regional, fitted, scan, meta),
+            figures=_figures(curves, labels, values, regional, fitted, scan, chosen)
+            if chosen.figures
+            else (),
+            notes=_once(notes),
+            meta=meta,
+        )
+
+
+def _checked(settings: BaseModel) -> PETSettings:
+    assert isinstance(settings, PETSettings)
+    return settings
+
+
+def _read_blood(inputs: Inputs, scan: Scan, notes: list[Note]) -> tuple[BloodData, dict[str, Any]]:
+    files = inputs.files
+    meta: dict[str, Any]
+    if "inputfunction" in files:
+        blood, said = read_inputfunction(
+            files["inputfunction"][0],
+            files["inputfunction_json"],
+            injection_s=scan.injection_s,
+            factor=scan.blood_factor,
+        )
+        meta = {"BloodSource": "bloodstream"}
+    else:
+
+        def recording(kind: str) -> tuple[Path, Sequence[Path]] | None:
+            return (files[kind][0], files[f"{kind}_json"]) if kind in files else None
+
+        blood, said, meta = read_blood(
+            recording("manual"),
+            recording("autosampler"),
+            injection_s=scan.injection_s,
+            factor=scan.blood_factor,
+            sort=bool(inputs.extra.get("blood.sort")),
+        )
+        meta = {"BloodSource": "raw samples", **meta}
+    notes += said
+    notes += inspect(blood, scan.frames.half_life)
+    return blood, meta
+
+
+def _read_curves(inputs: Inputs, scan: Scan, settings: PETSettings) -> list[Curves]:
+    found = []
+    for role, paths in inputs.files.items():
+        kind, _, segmentation = role.partition(":")
+        if kind != "tacs":
+            continue
+        sidecars = inputs.files.get(f"tacs_json:{segmentation}", ())
+        names, values = read_tacs(paths[0], scan, sidecars)
+        morph = inputs.files.get(f"morph:{segmentation}")
+        volumes = read_volumes(morph[0]) if morph else None
+        curves = Curves(segmentation, names, values, volumes, paths[0], {})
+        found.append(join(curves, settings.regions.get(segmentation, {})))
+    return found
+
+
+def _reference(
+    curves: Sequence[Curves], labels: Sequence[str], values: Array, settings: PETSettings
+) -> Array:
+    if settings.weight_reference == "auto":
+        return tissue_curve(curves)
+    if settings.weight_reference in labels:
+        return np.asarray(values[labels.index(settings.weight_reference)])
+    raise Refused(
+        "The region that should make the weights is not there.",
+        file=curves[0].source,
+        field="measures.pet.weight_reference",
+        found=settings.weight_reference,
+        expected="a region with its segmentation, such as " + ", ".join(labels[:4]),
+    )
+
+
+def _meta(
+    scan: Scan,
+    fitted: InputFit,
+    regional: Regional,
+    settings: PETSettings,
+    blood: Mapping[str, Any],
+    permissions: Sequence[str],
+) -> dict[str, Any]:
+    models: dict[str, Any] = {}
+    for model, fit in regional.fits.items():
+        models[model] = {"vB": settings.blood_volume(model), "Frames": regional.n_frames[model]}
+        if model in GRAPHICAL:
+            models[model]["tstar_min"] = regional.tstar[model]
+        if model in COMPARTMENT:
+            models[model]["FreeParameters"] = fit.n_free
+    return {
+        **scan.meta,
+        **blood,
+        **results.input_meta(fitted),
+        "Models": models,
+        "Weights": settings.weights,
+        "WeightReference": settings.weight_reference,
+        "FrameWeights": [round(float(w), 6) for w in regional.weights],
+        "FrameMean": settings.frame_mean,
+        "Delay": {
+            "Seconds": 60 * regional.delay_min,
+            "Fitted": regional.delay is not None,
+            **(
+                {"SecondsSE": 60 * regional.delay.se, "Flag": regional.delay.flag or "n/a"}
+                if regional.delay is not None
+                else {}
+            ),
+        },
+        "DecayConvention": "decay-corrected to injection",
+        "PermissionsUsed": list(permissions),
+    }
+
+
+def _tables(
+    curves: Sequence[Curves],
+    regional: Regional,
+    fitted: InputFit,
+    scan: Scan,
+    meta: Mapping[str, Any],
+) -> list[Table]:
+    found = [results.inputfunction(fitted, scan, {"Permissions": meta["PermissionsUsed"]})]
+    found += results.candidate_tables(fitted)
+    if regional.delay is not None:
+        found.append(results.delay_profile(regional.delay))
+    first = 0
+    for one in curves:
+        where = slice(first, first + len(one.names))
+        first = where.stop
+        found.append(results.kinpar(regional, one, where, fitted.extrapolated_share, meta))
+        found.append(results.tacs(one, scan.frames, {}))
+    return found
+
+
+def _figures(
+    curves: Sequence[Curves],
+    labels: Sequence[str],
+    values: Array,
+    regional: Regional,
+    fitted: InputFit,
+    scan: Scan,
+    settings: PETSettings,
+) -> list[Any]:
+    rows = _shown(curves)
+    said = _settings_words(regional, settings)
+    mid = scan.frames.mid
+    drawn = [qc.Drawn(model, fit.fitted[rows]) for model, fit in regional.fits.items()]
+    names = [labels[i].partition(":")[2] for i in rows]
+    figures = [
+        qc.blood_figure(fitted),
+        qc.fits_figure(
+            mid, scan.frames.start, scan.frames.end, names, values[rows], drawn, words=said
+        ),
+        qc.residuals_figure(mid, residuals(values, regional, scan), words=said),
+    ]
+    if regional.delay is not None:
+        figures.append(qc.delay_figure(regional.delay))
+    return figures
+
+
+def residuals(values: Array, regional: Regional, scan: Scan) -> dict[str, Array]:
+    """Return weighted residuals by model, in units of each region's residual SD.
+
+    Parameters
+    ----------
+    values : (N, F) array
+    regional : Regional
+    scan : Scan
+
+    Returns
+    -------
+    dict of str to (N, F) array
+        NaN for frames that were not used.
+    """
+    found = {}
+    for model, fit in regional.fits.items():
+        weighted = np.sqrt(regional.weights) * (values - fit.fitted)
+        start = regional.tstar.get(model, -np.inf)
+        weighted[:, (scan.frames.start < start - 1e-9) | (regional.weights <= 0)] = np.nan
+        used = np.isfinite(weighted).any(axis=0)
+        spread = np.full(len(values), np.nan)
+        spread[:] = np.sqrt(np.mean(np.square(weighted[:, used]), axis=1))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            found[model] = weighted / spread[:, None]
+    return found
+
+
+def _shown(curves: Sequence[Curves]) -> list[int]:
+    """Rows of the regions to draw: joined ones first, then the largest."""
+    first = curves[0]
+    for one in curves:
+        if one.joined or (one.volumes and not first.joined and not first.volumes):
+            first = one
+            break
+    offset = 0
+    for one in curves:
+        if one is first:
+            break
+        offset += len(one.names)
+    volumes = first.volumes or {}
+    order = sorted(
+        range(len(first.names)),
+        key=lambda i: (
+            (first.names[i] not in first.joined, -volumes.get(first.names[i], 0.0), i)
+            if first.names[i] not in first.joined
+            else (False, 0.0, i)
+        ),
+    )
+    return [offset + i for i in order[: qc.PANELS]]
+
+
+def _settings_words(regional: Regional, settings: PETSettings) -> str:
+    parts = [f"weights {settings.weights}", f"delay {60 * regional.delay_min:.1f} s"]
+    for model in regional.fits:
+        volume = settings.blood_volume(model)
+        text = f"{model} with v_B {volume if volume == 'free' else format(volume, 'g')}"
+        if model in regional.tstar:
+            text += f" from {regional.tstar[model]:g} min"
+        parts.append(text)
+    return "Settings: " + "; ".join(parts) + "."
+
+
+def _once(notes: Sequence[Note]) -> tuple[Note, ...]:
+    return tuple(dict.fromkeys(notes))

@@ -1,0 +1,222 @@
+"""Regional curves and an input function, fitted by each model that was asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ekbom.errors import Refused
+from ekbom.measures.pet.delay import Delay, fit_delay
+from ekbom.measures.pet.fit import KineticFit, fit
+from ekbom.measures.pet.frames import Frames
+from ekbom.measures.pet.input import InputFunction
+from ekbom.measures.pet.input_fit import InputFit
+from ekbom.measures.pet.settings import GRAPHICAL, PETSettings
+from ekbom.measures.pet.tstar import choose_tstar
+from ekbom.measures.pet.weights import weights as frame_weights
+from ekbom.nouns import Note
+
+Array = NDArray[np.float64]
+
+#: Peak tissue over peak plasma outside which the units cannot fit together.
+PEAK_RATIO = (1e-3, 20.0)
+# A delay can be told when the rise is sampled: this many samples before the peak's end.
+_DENSE_STEP_MIN = 10 / 60
+
+
+@dataclass(frozen=True)
+class Regional:
+    """Fits of all regions by all models.
+
+    Attributes
+    ----------
+    fits : mapping of str to KineticFit
+        By model, in the order asked for; rows as in ``labels``.
+    labels : tuple of str
+        Regions with their segmentation.
+    input : InputFunction
+        As used, delay included.
+    delay_min : float
+        min; 0 when not fitted or not identifiable.
+    delay : Delay or None
+        The fit of the delay.
+    tstar : mapping of str to float
+        Start of the first frame used, min, by graphical model.
+    n_frames : mapping of str to int
+        Frames with weight, by model.
+    weights : (F,) array
+    notes : tuple of Note
+    """
+
+    fits: Mapping[str, KineticFit]
+    labels: tuple[str, ...]
+    input: InputFunction
+    delay_min: float
+    delay: Delay | None
+    tstar: Mapping[str, float]
+    n_frames: Mapping[str, int]
+    weights: Array
+    notes: tuple[Note, ...]
+
+
+def fit_regions(
+    values: Array,
+    labels: Sequence[str],
+    reference: Array,
+    frames: Frames,
+    blood: InputFit,
+    settings: PETSettings,
+) -> Regional:
+    """Fit every region with every model of the settings.
+
+    Parameters
+    ----------
+    values : (N, F) array
+        kBq/mL decay-corrected to injection.
+    labels : sequence of str
+        N names.
+    reference : (F,) array
+        Curve of a large region: makes the weights and the delay.
+    frames : Frames
+    blood : InputFit
+    settings : PETSettings
+
+    Returns
+    -------
+    Regional
+    """
+    notes: list[Note] = []
+    weights = frame_weights(settings.weights, frames, reference)
+    delay, delay_min = _delay(reference, frames, blood, settings, weights, notes)
+    used = blood.input.shifted(delay_min) if delay_min else blood.input
+    fits: dict[str, KineticFit] = {}
+    tstar: dict[str, float] = {}
+    count: dict[str, int] = {}
+    for model in settings.model:
+        volume = settings.blood_volume(model)
+        start: float | None = None
+        if model in GRAPHICAL:
+            start = _tstar(values, frames, used, model, settings, weights)
+            first = int(np.searchsorted(frames.start, start - 1e-9))
+            tstar[model] = float(frames.start[first]) if first < frames.n else start
+            count[model] = int((weights[first:] > 0).sum())
+        else:
+            count[model] = int((weights > 0).sum())
+        fits[model] = fit(
+            values,
+            frames,
+            used,
+            model=model,
+            vB=volume,
+            weights=weights,
+            tstar=start,
+            names=tuple(labels),
+        )
+    return Regional(
+        fits, tuple(labels), used, delay_min, delay, tstar, count, weights, tuple(notes)
+    )
+
+
+def check_sizes(
+    values: Array, blood: InputFit, *, file: object, trust: bool, notes: list[Note]
+) -> None:
+    """Refuse tissue and plasma whose sizes cannot stand in one unit.
+
+    Parameters
+    ----------
+    values : (N, F) array
+        kBq/mL.
+    blood : InputFit
+    file : path
+        The curves, for the message.
+    trust : bool
+        Permission of the plan.
+    notes : list of Note
+        A used permission is appended.
+
+    Raises
+    ------
+    Refused
+        When the median region's peak over the plasma's peak is outside 0.001 to 20.
+    """
+    peaks = np.nanmax(values, axis=1)
+    tissue = float(np.median(peaks[np.isfinite(peaks)])) if np.isfinite(peaks).any() else np.nan
+    plasma = float(blood.samples.max())
+    ratio = tissue / plasma if plasma > 0 else np.inf
+    if PEAK_RATIO[0] <= ratio <= PEAK_RATIO[1]:
+        return
+    if trust:
+        notes.append(
+            Note(
+                "units-trusted",
+                f"peak tissue over peak plasma is {ratio:.3g}, accepted by permission",
+                permission=True,
+            )
+        )
+        return
+    raise Refused(
+        "Tissue and plasma cannot be in the declared units.",
+        file=str(file),
+        field="Units",
+        found=f"peak tissue {tissue:.3g}, peak parent plasma {plasma:.3g} kBq/mL"
+        f" (ratio {ratio:.3g}); blood in {blood.blood.source}",
+        expected=f"a ratio between {PEAK_RATIO[0]:g} and {PEAK_RATIO[1]:g}",
+        mend="correct the declared unit of one of them (a factor 1000 is Bq against kBq), or set"
+        " trust_units = true for this scan in the plan",
+    )
+
+
+def _delay(
+    reference: Array,
+    frames: Frames,
+    blood: InputFit,
+    settings: PETSettings,
+    weights: Array,
+    notes: list[Note],
+) -> tuple[Delay | None, float]:
+    if settings.delay != "fit":
+        if settings.delay == 0 and _dense(blood):
+            notes.append(
+                Note(
+                    "delay-zero",
+                    'the blood is sampled densely enough for delay = "fit"; 0 s was taken',
+                )
+            )
+        return None, float(settings.delay) / 60
+    found = fit_delay(reference, frames, blood.input, weights=weights)
+    if found.flag:
+        notes.append(
+            Note(
+                "delay-not-identifiable",
+                f"the delay cannot be told from this scan ({found.flag}); 0 s was taken",
+            )
+        )
+        return found, 0.0
+    return found, found.value
+
+
+def _dense(blood: InputFit) -> bool:
+    """Whether the rise to the peak was sampled at ten seconds or closer."""
+    peak = int(np.argmax(blood.samples))
+    rise = blood.samples_t[: peak + 1]
+    rise = rise[rise >= 0]
+    return rise.size >= 4 and float(np.max(np.diff(rise))) <= _DENSE_STEP_MIN
+
+
+def _tstar(
+    values: Array,
+    frames: Frames,
+    used: InputFunction,
+    model: str,
+    settings: PETSettings,
+    weights: Array,
+) -> float:
+    if settings.tstar != "auto":
+        return float(settings.tstar)
+    finite = np.isfinite(values).all(axis=1)
+    return choose_tstar(
+        values[finite], frames, used, model=model, vB=settings.vB, weights=weights
+    ).value

@@ -1,0 +1,141 @@
+"""The words of the methods section, and the papers behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from ekbom.measures.pet.settings import GRAPHICAL, PETSettings
+
+CITATIONS: Mapping[str, str] = {
+    "nomenclature": (
+        "Innis RB et al. (2007). Consensus nomenclature for in vivo imaging of reversibly binding"
+        " radioligands. J Cereb Blood Flow Metab 27:1533-1539. doi:10.1038/sj.jcbfm.9600493"
+    ),
+    "logan": (
+        "Logan J et al. (1990). Graphical analysis of reversible radioligand binding from"
+        " time-activity measurements applied to [N-11C-methyl]-(-)-cocaine PET studies in human"
+        " subjects. J Cereb Blood Flow Metab 10:740-747. doi:10.1038/jcbfm.1990.127"
+    ),
+    "ma1": (
+        "Ichise M et al. (2002). Strategies to improve neuroreceptor parameter estimation by linear"
+        " regression analysis. J Cereb Blood Flow Metab 22:1271-1281."
+        " doi:10.1097/01.WCB.0000038000.34930.4E"
+    ),
+    "varpro": (
+        "Golub GH, Pereyra V (1973). The differentiation of pseudo-inverses and nonlinear least"
+        " squares problems whose variables separate. SIAM J Numer Anal 10:413-432."
+        " doi:10.1137/0710036"
+    ),
+    "parent": (
+        "Tonietto M et al. (2016). Plasma radiometabolite correction in dynamic PET studies:"
+        " Insights on the available modeling approaches. J Cereb Blood Flow Metab 36:326-339."
+        " doi:10.1177/0271678X15610585"
+    ),
+    "petprep": (
+        "PETPrep and bloodstream are BIDS Apps of the OpenNeuroPET project;"
+        " Norgaard M et al. (2022). PET-BIDS, an extension to the brain imaging data structure for"
+        " positron emission tomography. Sci Data 9:65. doi:10.1038/s41597-022-01164-1"
+    ),
+}
+
+_MODELS = {
+    "1tcm": "the one-tissue compartment model",
+    "2tcm": "the two-tissue compartment model",
+    "logan": "Logan graphical analysis",
+    "ma1": "multilinear analysis MA1",
+}
+_CURVES = {
+    "interpolate": "straight lines between the samples, from zero at injection",
+    "triexp": "a linear rise followed by three exponentials",
+    "auto": "the parametric curve of lowest AICc (a linear rise followed by three exponentials)",
+}
+
+
+def methods(settings: PETSettings) -> str:
+    """Return the methods paragraph for these settings.
+
+    Parameters
+    ----------
+    settings : PETSettings
+
+    Returns
+    -------
+    str
+        Plain sentences.
+    """
+    tracer = f" of {settings.tracer}" if settings.tracer else ""
+    said = [
+        f"Regional time-activity curves{tracer} were analysed with"
+        f" {_join([_MODELS[m] for m in settings.model])};"
+        " V_T is the total volume of distribution (Innis et al. 2007)."
+    ]
+    said.append(_input_words(settings))
+    if any(m in GRAPHICAL for m in settings.model):
+        names = _join([_MODELS[m] for m in settings.model if m in GRAPHICAL])
+        start = (
+            "from t* chosen as the earliest frame after which every residual stays within 10 %"
+            " of the fit (median over regions)"
+            if settings.tstar == "auto"
+            else f"from t* = {settings.tstar:g} min"
+        )
+        blood = (
+            f"after subtracting whole blood with a blood volume of {settings.vB:g}"
+            if settings.vB
+            else "without a blood volume term"
+        )
+        said.append(f"For {names}, frames {start} were used, {blood}.")
+    if any(m not in GRAPHICAL for m in settings.model):
+        volume = settings.compartment.vB
+        said.append(
+            "Compartment models were fitted by weighted non-linear least squares with the linear"
+            " parameters eliminated (Golub and Pereyra 1973), blood volume "
+            + ("as a free parameter." if volume == "free" else f"fixed at {volume:g}.")
+        )
+    weights = {
+        "poisson": "by the inverse of the expected Poisson variance of a large region",
+        "duration": "by their duration",
+        "uniform": "equally",
+    }[settings.weights]
+    mean = (
+        "decay-weighted means of the model over each frame"
+        if settings.frame_mean == "decay-weighted"
+        else "plain means of the model over each frame"
+    )
+    said.append(f"Frames were weighted {weights} and compared with {mean}.")
+    said.append(
+        "The delay between sampling site and tissue was fitted on the mean curve of the brain and"
+        " held for all regions."
+        if settings.delay == "fit"
+        else f"The delay between sampling site and tissue was taken as {settings.delay:g} s."
+    )
+    joined = sum(len(regions) for regions in settings.regions.values())
+    if joined:
+        said.append(f"{joined} regions were joined from others as volume-weighted means.")
+    said.append(
+        "Standard errors follow from the residuals and the model's derivatives; those of the"
+        " graphical methods are regression errors, which are too small because both axes share"
+        " the noise."
+        if any(m in GRAPHICAL for m in settings.model)
+        else "Standard errors follow from the residuals and the model's derivatives."
+    )
+    return " ".join(said)
+
+
+def _input_words(settings: PETSettings) -> str:
+    if settings.blood == "bloodstream":
+        return "The input function was that of the bloodstream derivative."
+    curve = _CURVES[settings.input]
+    if settings.parent == "none":
+        return f"The input function was total arterial plasma, made of {curve}."
+    parent = {
+        "interpolate": "interpolated linearly",
+        "auto": "fitted by the parametric form of lowest AICc (forms: Tonietto et al. 2016)",
+    }.get(settings.parent, f"fitted by the {settings.parent} form (Tonietto et al. 2016)")
+    return (
+        "The input function was arterial plasma times the parent fraction,"
+        f" {parent}, at the plasma samples, and {curve}."
+    )
+
+
+def _join(words: list[str]) -> str:
+    return words[0] if len(words) == 1 else ", ".join(words[:-1]) + " and " + words[-1]
