@@ -104,7 +104,9 @@ class InputFunction:
         return self._at(self.whole_blood, t)
 
     def _at(self, values: Array, t: ArrayLike) -> Array:
-        return np.asarray(np.interp(t, self.t, values, left=0.0), dtype=np.float64)
+        return np.asarray(
+            np.interp(np.asarray(t, dtype=np.float64), self.t, values, left=0.0), dtype=np.float64
+        )
 
     def auc(self, a: float, b: float) -> float:
         """Return the exact area of parent plasma between ``a`` and ``b``.
