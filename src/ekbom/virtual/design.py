@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
@@ -11,8 +12,6 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.tracers import tracer
-
-Share = float
 
 
 class _Checked(BaseModel):
@@ -53,7 +52,7 @@ class Cohort(_Checked):
     age_mean: float = Field(gt=0)
     age_sd: float = Field(ge=0)
     age_range: tuple[int, int]
-    female: Share = Field(ge=0, le=1)
+    female: float = Field(ge=0, le=1)
     weight_mean_kg: float = Field(gt=0)
     weight_cv: float = Field(ge=0, lt=0.5)
     irls: Scale
@@ -75,7 +74,7 @@ class Binding(_Checked):
     affective_regions: tuple[str, ...]
     group_shift_percent: float = 0.0
     cv: float = Field(ge=0, lt=0.5)
-    shared_variance: Share = Field(ge=0, le=1)
+    shared_variance: float = Field(ge=0, le=1)
     side_cv: float = Field(ge=0, lt=0.2)
     K1_cv: float = Field(ge=0, lt=0.5)
     K1_region_cv: float = Field(ge=0, lt=0.5)
@@ -87,7 +86,7 @@ class Blood(_Checked):
     clearance_cv: float = Field(ge=0, lt=0.5)
     rate_cv: float = Field(ge=0, lt=0.5)
     metabolism_cv: float = Field(ge=0, lt=0.5)
-    haematocrit: dict[Literal["F", "M"], float]
+    haematocrit: dict[str, float]
     partition: float = Field(ge=0)
     exchange_min: float = Field(gt=0)
     sample_times_s: tuple[float, ...] = Field(min_length=3)
@@ -103,8 +102,10 @@ class Blood(_Checked):
 
     @model_validator(mode="after")
     def _times(self) -> Self:
+        if set(self.haematocrit) != {"F", "M"}:
+            raise ValueError("haematocrit needs F and M")
         times = self.sample_times_s
-        if times[0] <= 0 or any(b <= a for a, b in zip(times, times[1:], strict=False)):
+        if times[0] <= 0 or any(b <= a for a, b in itertools.pairwise(times)):
             raise ValueError("sample_times_s must start above 0 and increase")
         if not set(self.parent_times_s) <= set(times):
             raise ValueError("parent_times_s must be among sample_times_s")
@@ -116,7 +117,7 @@ class Scanner(_Checked):
 
     dose_MBq: float = Field(gt=0)
     dose_cv: float = Field(ge=0, lt=0.5)
-    vB: Share = Field(ge=0, lt=0.5)
+    vB: float = Field(ge=0, lt=0.5)
     psf_fwhm_mm: float = Field(ge=0, le=15)
     noise_cov: float = Field(ge=0, lt=2)
     noise_floor: float = Field(ge=0, le=1)

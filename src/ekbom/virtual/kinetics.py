@@ -13,6 +13,7 @@ holds ``lambda int x dt / (e^(-lambda s) - e^(-lambda e))``, and the integral is
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -148,7 +149,7 @@ def _tissue_integrals(rates: Rates, parent: Array, start: Array, end: Array, dec
 
     state = np.zeros((n_tissue, 2))
     at = {0: state}
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in itertools.pairwise(edges):
         n = int(b - a)
         power = np.linalg.matrix_power(transition, n)
         # einsum, not BLAS: the same bits whatever the number of threads.

@@ -251,12 +251,8 @@ def _effect_rows(study: VirtualStudy) -> Iterator[dict[str, Any]]:
     areas = dict.fromkeys(area_of(study.sources[s].name) for s in labels)
     for area in areas:
         here = [i for i, s in enumerate(labels) if study.sources[s].area == area]
-        share = voxels[here] / voxels[here].sum()
         one = labels[here[0]]
         change = {name: -specific * slope for name, slope in slopes.items()}
-
-        def over(matrix: Array, name: str, here: list[int] = here, share: Array = share) -> float:
-            return float(share @ (matrix[here] @ change[name]))
 
         planted = [
             word
@@ -272,8 +268,14 @@ def _effect_rows(study: VirtualStudy) -> Iterator[dict[str, Any]]:
             "occupancy_per_irls": float(slopes["irls"][one]),
             "occupancy_per_affective": float(slopes["affective"][one]),
             "VT_per_irls": float(change["irls"][one]),
-            "VT_per_irls_label": over(true, "irls"),
-            "VT_per_irls_seen": over(seen, "irls"),
-            "VT_per_affective_label": over(true, "affective"),
+            "VT_per_irls_label": _over(true, change["irls"], here, voxels),
+            "VT_per_irls_seen": _over(seen, change["irls"], here, voxels),
+            "VT_per_affective_label": _over(true, change["affective"], here, voxels),
             "group_difference_percent": binding.group_shift_percent,
         }
+
+
+def _over(matrix: Array, change: Array, labels: list[int], voxels: NDArray[np.int64]) -> float:
+    """Return the change of a region's mean, sides joined by volume."""
+    share = voxels[labels] / voxels[labels].sum()
+    return float(np.einsum("l,ls,s->", share, matrix[labels], change))

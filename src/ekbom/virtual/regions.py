@@ -6,6 +6,7 @@ import functools
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
+from typing import Any
 
 from ekbom.measures.pet.tracers import Tracer
 
@@ -73,7 +74,7 @@ def ellipsoids() -> tuple[Ellipsoid, ...]:
         Right side.
     """
     return tuple(
-        Ellipsoid(r["name"], r["tissue"], tuple(r["centre"]), tuple(r["radii"]))
+        Ellipsoid(r["name"], r["tissue"], _triple(r["centre"]), _triple(r["radii"]))
         for r in _table()["region"]
     )
 
@@ -105,7 +106,12 @@ def sources(tracer: Tracer) -> tuple[Source, ...]:
     return tuple(out)
 
 
+def _triple(values: list[float]) -> tuple[float, float, float]:
+    x, y, z = values
+    return float(x), float(y), float(z)
+
+
 @functools.cache
-def _table() -> dict[str, list[dict[str, str]]]:
+def _table() -> dict[str, Any]:
     text = (resources.files("ekbom.virtual") / "regions.toml").read_text("utf-8")
     return tomllib.loads(text)
