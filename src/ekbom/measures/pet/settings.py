@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
+from ekbom.measures.pet.map_settings import MapsSettings, SpaceSettings
+
 Model = Literal["1tcm", "2tcm", "logan", "ma1"]
 Parent = Literal[
     "interpolate",
@@ -118,6 +120,8 @@ class PETSettings(_Strict):
     regions: dict[str, dict[str, tuple[str, ...]]] = Field(
         default_factory=dict, description="joined regions by segmentation: name = [patterns]"
     )
+    maps: MapsSettings = MapsSettings()
+    space: SpaceSettings = SpaceSettings()
     figures: bool = Field(default=True, description="draw quality-control figures")
     scans: dict[str, ScanSettings] = Field(
         default_factory=dict, description="permissions, scan by scan"

@@ -1,0 +1,83 @@
+"""What a plan may say under ``[measures.pet.maps]``, and what it hands down from ``[space]``."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from ekbom.space.template import SPACE
+
+#: Models that are fitted to every voxel.
+MapModel = Literal["logan", "ma1", "spectral"]
+
+#: Outcomes of each model that can be a map.
+MAP_OUTCOMES: dict[str, tuple[str, ...]] = {
+    "logan": ("VT",),
+    "ma1": ("VT",),
+    "spectral": ("VT", "K1", "vB", "IRF60", "extrapolated", "components"),
+}
+
+
+def _listed(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class SpaceSettings(_Strict):
+    """Where maps are brought together: ``[space]`` of the plan, handed down."""
+
+    template: str = Field(default=SPACE, description="space label of the maps")
+    resolution: Annotated[float, Field(gt=0, le=20)] | None = Field(
+        default=None, description="voxel edge of the maps in mm; that of the image by default"
+    )
+    fwhm: Annotated[float, Field(ge=0, le=50)] = Field(
+        default=8.0, description="Gaussian smoothing of V_T for group questions, mm"
+    )
+
+
+class SpectralSettings(_Strict):
+    """Basis of the spectral analysis, rates in 1/min."""
+
+    beta_min: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="slowest rate; 0.1 / end of the scan by default"
+    )
+    beta_max: Annotated[float, Field(gt=0)] = Field(default=6.0, description="fastest rate")
+    nodes: Annotated[int, Field(ge=10, le=400)] = Field(
+        default=100, description="rates, evenly spaced in their logarithm"
+    )
+    vB: Annotated[float, Field(ge=0, lt=1)] | Literal["free"] = Field(
+        default="free", description="blood volume"
+    )
+
+
+class MapsSettings(_Strict):
+    """``[measures.pet.maps]``: models fitted to every voxel of the image."""
+
+    model: Annotated[tuple[MapModel, ...], BeforeValidator(_listed)] = Field(
+        default=(), description="models; none by default, then no image is read for maps"
+    )
+    outcome: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
+        default=("VT",), description="maps to keep: VT; K1, vB, IRF60 ... of spectral"
+    )
+    se: bool = Field(default=False, description="standard error and CV maps (logan, ma1)")
+    flags: bool = Field(default=False, description="map of flags, a sum of powers of two")
+    image: str = Field(
+        default="auto",
+        description='"raw", the name of a derivative with a desc-preproc image, or "auto"',
+    )
+    spectral: SpectralSettings = SpectralSettings()
+
+    @model_validator(mode="after")
+    def _known(self) -> MapsSettings:
+        if len(set(self.model)) != len(self.model):
+            raise ValueError("a model is named twice")
+        if self.model:
+            known = {outcome for model in self.model for outcome in MAP_OUTCOMES[model]}
+            odd = [name for name in self.outcome if name not in known]
+            if odd:
+                raise ValueError(f"no map of {odd[0]!r}: choose among {', '.join(sorted(known))}")
+        return self
