@@ -54,6 +54,12 @@ _AS_VARIANT = {
     Status.WITHOUT_IMPAIRMENT: Status.VARIANT_WITHOUT_IMPAIRMENT,
 }
 _MODIFIED = "criteria applied in modified manner"
+_OUTCOME_WORDS = {
+    Outcome.NOT_RLS: "not RLS",
+    Outcome.EXPLAINED: "explained by another condition",
+    Outcome.WITHOUT_IMPAIRMENT: "criteria met without impairment",
+    Outcome.MET: "criteria met",
+}
 
 
 def criteria_sets() -> tuple[str, ...]:
@@ -233,7 +239,8 @@ def _one_part(
         answer = all_of(resolved)
         answers.append(answer)
         word = {YES: "met", NO: "not met", UNKNOWN: "unknown"}[answer]
-        why.append(f"criterion {number} ({label}) {word}{_about_past(given, resolved)}")
+        here = label if part == LEGS else label.replace("the legs", f"the {_name(part)}")
+        why.append(f"criterion {number} ({here}) {word}{_about_past(given, resolved)}")
     four = all_of(answers)
     if four is NO:
         return _Part(part, tuple(answers), Status.NOT_RLS, Outcome(0), Outcome(0), tuple(why))
@@ -294,8 +301,7 @@ def _name(part: str) -> str:
 
 def _conclusion(status: Status, part: _Part) -> str:
     if status is Status.UNDETERMINED:
-        worst, best = (o.name.lower().replace("_", " ") for o in (part.worst, part.best))
-        best = "criteria met" if part.best is Outcome.MET else best
+        worst, best = _OUTCOME_WORDS[part.worst], _OUTCOME_WORDS[part.best]
         return f"undetermined: what is unknown allows anything from '{worst}' to '{best}'"
     if status is Status.NOT_RLS:
         numbers = [str(n) for n, a in enumerate(part.answers, 1) if a is NO]

@@ -88,7 +88,9 @@ class Phenotype:
             return np.full(len(self), np.nan)
         text = self.frame[column]
         missing = text.isin(_MISSING).to_numpy()
-        value: NDArray[np.float64] = pd.to_numeric(text, errors="coerce").to_numpy(dtype=float)
+        value: NDArray[np.float64] = pd.to_numeric(text, errors="coerce").to_numpy(
+            dtype=float, copy=True
+        )
         with np.errstate(invalid="ignore"):
             bad = ~missing & ~((value >= low) & (value <= high) & np.isfinite(value))
             if integer:

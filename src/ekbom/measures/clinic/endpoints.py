@@ -1,0 +1,417 @@
+"""Trial endpoints from visit tables: the endpoint is named before the data are seen.
+
+Parallel arms, two of them. Everything here is closed form; mixed models are
+fitted elsewhere from the long tables that :func:`long_table` returns.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from ekbom.errors import Refused
+
+Array = NDArray[np.float64]
+HOW = ("observed", "completers", "locf")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One endpoint: treatment minus control, with interval and p."""
+
+    endpoint: str
+    population: str
+    estimate: float
+    lower: float
+    upper: float
+    p: float
+    n_treatment: int
+    n_control: int
+    unit: str
+    method: str
+    sensitivity: bool = False
+
+
+def ancova(
+    after: Array, before: Array, treated: NDArray[np.bool_], covariates: Array | None = None
+) -> tuple[float, float, float, float]:
+    """Return the treatment effect adjusted for baseline.
+
+    Parameters
+    ----------
+    after, before : (N,) ndarray
+        Outcome (or its change) and baseline; rows with NaN are left out.
+    treated : (N,) ndarray of bool
+        Arm.
+    covariates : (N, K) ndarray, optional
+        More columns, such as dose or clock time of assessment.
+
+    Returns
+    -------
+    estimate, lower, upper, p : float
+        Difference with 95 % interval; NaN with too few people.
+    """
+    columns = [np.ones(len(after)), treated.astype(float), before]
+    x = np.column_stack(columns if covariates is None else [*columns, covariates])
+    keep = ~np.isnan(after) & ~np.isnan(x).any(axis=1)
+    x, y = x[keep], after[keep]
+    df = len(y) - x.shape[1]
+    if df < 1 or np.linalg.matrix_rank(x) < x.shape[1]:
+        return (math.nan,) * 4
+    beta, *_ = np.linalg.lstsq(x, y, rcond=None)
+    s2 = float(((y - x @ beta) ** 2).sum()) / df
+    se = math.sqrt(s2 * np.linalg.inv(x.T @ x)[1, 1])
+    half = float(stats.t.isf(0.025, df)) * se
+    effect = float(beta[1])
+    p = float(2.0 * stats.t.sf(abs(effect) / se, df)) if se > 0 else math.nan
+    return effect, effect - half, effect + half, p
+
+
+def wilson(events: int, n: int) -> tuple[float, float]:
+    """Return the 95 % Wilson interval of a proportion.
+
+    Parameters
+    ----------
+    events, n : int
+        Events of trials.
+
+    Returns
+    -------
+    lower, upper : float
+        Bounds.
+    """
+    z = float(stats.norm.isf(0.025))
+    p = events / n
+    centre = (p + z * z / (2 * n)) / (1 + z * z / n)
+    half = z / (1 + z * z / n) * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def risk_difference(a: int, n_a: int, b: int, n_b: int) -> tuple[float, float, float]:
+    """Return a difference of proportions with Newcombe's hybrid interval (method 10).
+
+    Parameters
+    ----------
+    a, n_a, b, n_b : int
+        Events and people, treatment and control.
+
+    Returns
+    -------
+    estimate, lower, upper : float
+        Newcombe 1998, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I.
+
+    Examples
+    --------
+    >>> [round(x, 4) for x in risk_difference(56, 70, 48, 80)]
+    [0.2, 0.0524, 0.3339]
+    """
+    p1, p2 = a / n_a, b / n_b
+    (l1, u1), (l2, u2) = wilson(a, n_a), wilson(b, n_b)
+    d = p1 - p2
+    return d, d - math.hypot(p1 - l1, u2 - p2), d + math.hypot(u1 - p1, p2 - l2)
+
+
+def nnt(difference: tuple[float, float, float]) -> tuple[float, float, float]:
+    """Return the number needed to treat with its interval.
+
+    Parameters
+    ----------
+    difference : (estimate, lower, upper)
+        Risk difference.
+
+    Returns
+    -------
+    estimate, lower, upper : float
+        The upper end is infinite when the difference may be 0; NaN ends when
+        it may be of either sign.
+    """
+    d, lower, upper = difference
+    value = 1.0 / d if d else math.inf
+    if lower < 0.0 < upper:
+        return value, math.nan, math.nan
+    ends = sorted(1.0 / e if e else math.inf for e in (lower, upper))
+    return value, ends[0], ends[1]
+
+
+def long_table(frame: pd.DataFrame, value: str, visits: Sequence[str]) -> pd.DataFrame:
+    """Return one row a person and visit after baseline, with the baseline beside it.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``participant_id``, ``session_id``, ``arm`` and the value.
+    value : str
+        Column.
+    visits : sequence of str
+        In order; the first is the baseline.
+
+    Returns
+    -------
+    DataFrame
+        ``participant_id``, ``arm``, ``visit``, ``baseline``, ``value``, ``change``.
+
+    Raises
+    ------
+    Refused
+        For a visit that is not in the table, or a person in two arms.
+    """
+    strange = [v for v in visits if v not in set(frame["session_id"])]
+    if strange:
+        raise Refused(
+            "A visit is not in the table.",
+            field="visits",
+            found=", ".join(strange),
+            expected=", ".join(sorted(set(frame["session_id"]))),
+        )
+    arms = frame.groupby("participant_id")["arm"].agg(lambda a: sorted(set(a)))
+    torn = arms[arms.map(len) > 1]
+    if len(torn):
+        raise Refused(
+            "A person is in two arms.",
+            field=f"arm of {torn.index[0]}",
+            found=", ".join(torn.iloc[0]),
+            expected="one arm",
+        )
+    wide = _wide(frame, "session_id", value, visits)
+    rows = []
+    for person in wide.index:
+        base = float(wide.loc[person, visits[0]])
+        for visit in visits[1:]:
+            now = float(wide.loc[person, visit])
+            rows.append((person, arms[person][0], visit, base, now, now - base))
+    names = ["participant_id", "arm", "visit", "baseline", "value", "change"]
+    return pd.DataFrame(rows, columns=names)
+
+
+def missing_patterns(long: pd.DataFrame, visits: Sequence[str]) -> pd.DataFrame:
+    """Return how many people of each arm have each pattern of missing visits.
+
+    Parameters
+    ----------
+    long : DataFrame
+        From :func:`long_table`.
+    visits : sequence of str
+        In order, baseline first.
+
+    Returns
+    -------
+    DataFrame
+        ``pattern`` (``x`` seen, ``.`` missing, baseline first), ``arm``, ``n``.
+    """
+    wide = _wide(long, "visit", "value", visits[1:])
+    base = long.groupby("participant_id")["baseline"].first()
+    arm = long.groupby("participant_id")["arm"].first()
+    seen = np.column_stack([base.notna(), wide.loc[base.index].notna()])
+    marks = ["".join("x" if s else "." for s in row) for row in seen]
+    table = pd.DataFrame({"pattern": marks, "arm": arm.to_numpy()})
+    return table.groupby(["pattern", "arm"], sort=True).size().rename("n").reset_index()
+
+
+def endpoint_change(
+    long: pd.DataFrame, arms: tuple[str, str], endpoint: str, how: str = "observed"
+) -> Estimate:
+    """Return the change at the last visit, adjusted for baseline.
+
+    Parameters
+    ----------
+    long : DataFrame
+        From :func:`long_table`.
+    arms : (treatment, control)
+        Names.
+    endpoint : str
+        Name in the result.
+    how : str
+        ``observed`` (all who were seen at the last visit, as randomised),
+        ``completers`` (seen at every visit) or ``locf`` (last value carried
+        forward; a sensitivity analysis and marked so).
+
+    Returns
+    -------
+    Estimate
+        Treatment minus control.
+    """
+    if how not in HOW:
+        raise Refused("The analysis is not known.", field="how", found=how, expected=", ".join(HOW))
+    wide = _wide(long, "visit", "change", list(dict.fromkeys(long["visit"])))
+    first = long.groupby("participant_id")[["arm", "baseline"]].first().loc[wide.index]
+    last = wide.iloc[:, -1]
+    if how == "completers":
+        last = last.where(wide.notna().all(axis=1))
+    elif how == "locf":
+        last = wide.ffill(axis=1).iloc[:, -1]
+    use = first["arm"].isin(arms).to_numpy()
+    treated = (first["arm"] == arms[0]).to_numpy()[use]
+    y, base = last.to_numpy(dtype=float)[use], first["baseline"].to_numpy(dtype=float)[use]
+    effect, lower, upper, p = ancova(y, base, treated)
+    ok = ~np.isnan(y) & ~np.isnan(base)
+    return Estimate(
+        endpoint, how, effect, lower, upper, p,
+        int((ok & treated).sum()), int((ok & ~treated).sum()),
+        "points", "ANCOVA with baseline", sensitivity=how != "observed",
+    )  # fmt: skip
+
+
+def endpoint_share(
+    responded: Array, arm: Sequence[str], arms: tuple[str, str], endpoint: str
+) -> list[Estimate]:
+    """Return a difference of responder shares, and the number needed to treat.
+
+    Parameters
+    ----------
+    responded : (N,) ndarray
+        1, 0 or NaN (left out and counted nowhere).
+    arm : sequence of str
+        Arm of each person.
+    arms : (treatment, control)
+        Names.
+    endpoint : str
+        Name in the result.
+
+    Returns
+    -------
+    list of Estimate
+        Risk difference and NNT; p by Fisher's exact test.
+    """
+    names = np.array(arm)
+    known = ~np.isnan(responded)
+    a, b = (responded[known & (names == name)] for name in arms)
+    if not len(a) or not len(b):
+        raise Refused("An arm has nobody in it.", field="arm", found=f"{len(a)} and {len(b)}",
+                      expected=f"people in {arms[0]} and {arms[1]}")  # fmt: skip
+    x, y = int(a.sum()), int(b.sum())
+    difference = risk_difference(x, len(a), y, len(b))
+    p = float(stats.fisher_exact(np.array([[x, len(a) - x], [y, len(b) - y]]))[1])
+    needed = nnt(difference)
+    common = (p, len(a), len(b))
+    return [
+        Estimate(endpoint, "observed", *difference, *common, "share", "Newcombe interval"),
+        Estimate(f"{endpoint}_nnt", "observed", *needed, *common, "people", "1 / risk difference"),
+    ]
+
+
+def tipping_point(
+    long: pd.DataFrame, arms: tuple[str, str], steps: Array, alpha: float = 0.05
+) -> pd.DataFrame:
+    """Return how bad the missing outcomes of the treated must be to lose the effect.
+
+    Parameters
+    ----------
+    long : DataFrame
+        From :func:`long_table`.
+    arms : (treatment, control)
+        Names.
+    steps : (K,) ndarray
+        Points added to the arm's mean change for those missing in the
+        treatment arm; those missing in the control arm get its mean change.
+    alpha : float
+        Level.
+
+    Returns
+    -------
+    DataFrame
+        ``shift``, ``estimate``, ``lower``, ``upper``, ``p``, ``significant``.
+        Means are put in without their spread, so the intervals are narrow.
+    """
+    last = long[long["visit"] == long["visit"].iloc[-1]]
+    last = last[last["arm"].isin(arms) & last["baseline"].notna()]
+    treated = (last["arm"] == arms[0]).to_numpy()
+    y, base = last["change"].to_numpy(dtype=float), last["baseline"].to_numpy(dtype=float)
+    means = {flag: float(np.nanmean(y[treated == flag])) for flag in (True, False)}
+    rows = []
+    for shift in steps:
+        filled = np.where(np.isnan(y), np.where(treated, means[True] + shift, means[False]), y)
+        effect, lower, upper, p = ancova(filled, base, treated)
+        rows.append((float(shift), effect, lower, upper, p, p < alpha))
+    return pd.DataFrame(rows, columns=["shift", "estimate", "lower", "upper", "p", "significant"])
+
+
+def gate(order: Sequence[str], p: Mapping[str, float], alpha: float = 0.05) -> pd.DataFrame:
+    """Test endpoints in the order of the plan; the first that fails closes the gate.
+
+    Parameters
+    ----------
+    order : sequence of str
+        Endpoints, primary first.
+    p : mapping of str to float
+        Two-sided p values.
+    alpha : float
+        Level, kept for the family.
+
+    Returns
+    -------
+    DataFrame
+        ``endpoint``, ``p``, ``tested``, ``confirmed``.
+    """
+    missing = [name for name in order if name not in p]
+    if missing:
+        raise Refused(
+            "An endpoint of the plan was not computed.", field="order",
+            found=", ".join(missing), expected=", ".join(p),
+        )  # fmt: skip
+    is_open, rows = True, []
+    for name in order:
+        confirmed = is_open and p[name] <= alpha
+        rows.append((name, p[name], is_open, confirmed))
+        is_open = confirmed
+    return pd.DataFrame(rows, columns=["endpoint", "p", "tested", "confirmed"])
+
+
+@dataclass(frozen=True)
+class Crossover:
+    """Treatment, period and carry-over effects of a two-period crossover."""
+
+    treatment: tuple[float, float, float, float]
+    period: tuple[float, float, float, float]
+    carry_over: tuple[float, float, float, float]
+    n: tuple[int, int]
+
+
+def crossover(first: Array, second: Array, treatment_first: NDArray[np.bool_]) -> Crossover:
+    """Analyse a 2 x 2 crossover (Hills and Armitage 1979, doi:10.1111/j.1365-2125.1979.tb05910.x).
+
+    Parameters
+    ----------
+    first, second : (N,) ndarray
+        Outcome in period 1 and 2; people with a missing one are left out.
+    treatment_first : (N,) ndarray of bool
+        Sequence.
+
+    Returns
+    -------
+    Crossover
+        Each effect as (estimate, lower, upper, p). The carry-over effect is
+        the difference of the sequences' sums; its test is weak, and a wash-out
+        is no less needed when it is not significant.
+    """
+    keep = ~np.isnan(first) & ~np.isnan(second)
+    d, total = (first - second)[keep], (first + second)[keep]
+    a = treatment_first[keep]
+    half_t = _two_sample(d[a], d[~a], 0.5)
+    period = _two_sample(d[a], -d[~a], 0.5)
+    carry = _two_sample(total[a], total[~a], 1.0)
+    return Crossover(half_t, period, carry, (int(a.sum()), int((~a).sum())))
+
+
+def _two_sample(x: Array, y: Array, scale: float) -> tuple[float, float, float, float]:
+    n, m = len(x), len(y)
+    if min(n, m) < 2:
+        return (math.nan,) * 4
+    df = n + m - 2
+    s2 = (x.var(ddof=1) * (n - 1) + y.var(ddof=1) * (m - 1)) / df
+    se = math.sqrt(s2 * (1 / n + 1 / m)) * scale
+    effect = float(x.mean() - y.mean()) * scale
+    half = float(stats.t.isf(0.025, df)) * se
+    p = float(2 * stats.t.sf(abs(effect) / se, df)) if se > 0 else math.nan
+    return effect, effect - half, effect + half, p
+
+
+def _wide(frame: pd.DataFrame, columns: str, value: str, order: Sequence[str]) -> pd.DataFrame:
+    # Not pivot_table: it would average duplicates and drop people without any value.
+    wide = frame.pivot(index="participant_id", columns=columns, values=value)  # noqa: PD010
+    return wide.reindex(columns=list(order))
