@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
 
 from ekbom.virtual.design import Cohort, Design, Scale
 from ekbom.virtual.seeds import stream
@@ -79,12 +80,14 @@ def draw_cohort(design: Design, seed: int) -> tuple[Person, ...]:
     n_rls, n = design.groups.rls, design.groups.rls + design.groups.control
     width = max(2, len(str(n)))
     people: list[Person] = []
+    bands = stream(seed, 0, "study").permutation(n_rls)
     for index in range(n):
         rng = stream(seed, index, "person")
         group = "rls" if index < n_rls else "control"
         partner = people[(index - n_rls) % n_rls] if group == "control" and n_rls else None
         label = f"sub-{index + 1:0{width}d}"
-        people.append(_person(rng, design.cohort, index, label, group, partner))
+        band = (int(bands[index]), n_rls) if group == "rls" else (0, 1)
+        people.append(_person(rng, design.cohort, index, label, group, partner, band))
     return tuple(people)
 
 
@@ -95,6 +98,7 @@ def _person(
     label: str,
     group: str,
     partner: Person | None,
+    band: tuple[int, int],
 ) -> Person:
     low, high = cohort.age_range
     if partner is None:
@@ -107,7 +111,7 @@ def _person(
     weight = round(float(typical * np.exp(cohort.weight_cv * rng.standard_normal())), 1)
     if group == "control":
         return Person(index, label, group, age, sex, weight, None, None, None)
-    irls, affective = _scores(rng, cohort)
+    irls, affective = _scores(rng, cohort, band)
     onset = int(rng.integers(min(18, age), age + 1))
     return Person(
         index,
@@ -122,19 +126,27 @@ def _person(
     )
 
 
-def _scores(rng: np.random.Generator, cohort: Cohort) -> tuple[int, int]:
+def _scores(rng: np.random.Generator, cohort: Cohort, band: tuple[int, int]) -> tuple[int, int]:
+    z = _standard(rng, cohort.irls, 0.0, 1.0, band)
     r = cohort.affective_irls_correlation
-    while True:
-        z = rng.standard_normal(2)
-        irls = round(cohort.irls.mean + cohort.irls.sd * z[0])
-        other = r * z[0] + np.sqrt(1.0 - r * r) * z[1]
-        affective = round(cohort.affective.mean + cohort.affective.sd * other)
-        if _inside(irls, cohort.irls) and _inside(affective, cohort.affective):
-            return irls, affective
+    # given the severity; random whatever `recruited` says of the severity
+    other = _standard(rng, cohort.affective, r * z, float(np.sqrt(1.0 - r * r)), (0, 1))
+    return _points(z, cohort.irls), _points(other, cohort.affective)
 
 
-def _inside(value: int, scale: Scale) -> bool:
-    return scale.low <= value <= scale.high
+def _standard(
+    rng: np.random.Generator, scale: Scale, mean: float, sd: float, band: tuple[int, int]
+) -> float:
+    """Draw a standardised score inside the scale's range, in one of n equal bands."""
+    edges = (np.array([scale.low - 0.5, scale.high + 0.5]) - scale.mean) / scale.sd
+    low, high = ndtr((edges - mean) / sd)
+    k, n = band if scale.recruited == "spread" else (0, 1)
+    u = (k + rng.random()) / n
+    return float(mean + sd * ndtri(low + u * (high - low)))
+
+
+def _points(z: float, scale: Scale) -> int:
+    return int(np.clip(round(scale.mean + scale.sd * z), scale.low, scale.high))
 
 
 def _items(rng: np.random.Generator, total: int, items: int, highest: int) -> tuple[int, ...]:

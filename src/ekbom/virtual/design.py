@@ -32,12 +32,18 @@ class Groups(_Checked):
 
 
 class Scale(_Checked):
-    """A clinical score: whole numbers, truncated normal."""
+    """A clinical score: whole numbers, truncated normal.
+
+    ``recruited = "spread"`` takes one person from each of n bands of equal
+    probability, as a study of severity does that fills its range on purpose;
+    ``"random"`` takes whoever comes.
+    """
 
     mean: float
     sd: float = Field(gt=0)
     low: int = Field(ge=0)
     high: int
+    recruited: Literal["random", "spread"] = "random"
 
     @model_validator(mode="after")
     def _range(self) -> Self:

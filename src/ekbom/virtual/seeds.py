@@ -18,6 +18,7 @@ _BRANCHES = {
     "samples": 4,
     "scan": 5,
     "texture": 6,
+    "study": 7,
 }
 
 
@@ -31,7 +32,8 @@ def stream(seed: int, person: int, branch: str) -> np.random.Generator:
     person : int
         Place of the person in the study, from 0.
     branch : str
-        What is drawn: person, binding, flow, blood, samples, scan or texture.
+        What is drawn: person, binding, flow, blood, samples, scan, texture or
+        study (of person 0: what is drawn for all at once).
 
     Returns
     -------
