@@ -94,7 +94,8 @@ def readme(design: Design, size: str, seed: int, images: bool) -> str:
         WORD,
         "",
         f"Design {design.name}, size {size}, seed {seed}, ekbom {__version__}.",
-        design.description + ".",
+        f"{design.groups.rls} patients, {design.groups.control} volunteers: "
+        f"{design.description}.",
         "",
         "Raw: participants, questionnaires, blood samples and "
         + (
