@@ -12,10 +12,12 @@ from ekbom.inference.glm import fit
 from ekbom.inference.influence import influence
 from ekbom.inference.named import Effect, effect, effect_names
 from ekbom.inference.permute.engine import permute
-from ekbom.inference.regions import answer_regions, answer_reliability
+from ekbom.inference.regions import answer_regions
 from ekbom.inference.reliability import reliability
+from ekbom.inference.retest import answer_reliability
 from ekbom.inference.settings import Settings
 from ekbom.inference.strata import model
+from ekbom.inference.voxels import answer_voxels
 
 __all__ = [
     "Answer",
@@ -24,6 +26,7 @@ __all__ = [
     "Settings",
     "answer_regions",
     "answer_reliability",
+    "answer_voxels",
     "build_design",
     "effect",
     "effect_names",

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
-
 import numpy as np
 import pandas as pd
 
-from ekbom.inference.design import GROUP, Design
+from ekbom.inference.design import Design
+from ekbom.inference.prepare import GROUP, TREATMENT
 from ekbom.inference.strata import Model
 
-_TREATMENT = re.compile(r"^(treated|treatment|medicated|medication|drug)$", re.IGNORECASE)
 FEW_DF = 10
 HIGH_VIF = 5.0
 HIGH_CORRELATION = 0.5
@@ -76,7 +74,7 @@ def balance(design: Design, model: Model) -> list[str]:
     if GROUP in table and table[GROUP].astype(str).nunique() == 2:
         out += _between_groups(design, table)
     for column in table.columns:
-        if not _TREATMENT.match(str(column)) or column in design.factors:
+        if not TREATMENT.match(str(column)) or column in design.factors:
             continue
         rows = table[table[GROUP].astype(str) != "control"] if GROUP in table else table
         if len(set(rows[column].dropna().astype(str))) > 1:

@@ -73,10 +73,34 @@ def effect_columns(
     }
 
 
+def peak_columns(
+    unit: str, effect_unit: str, percent: int, names: Mapping[str, str]
+) -> dict[str, Column]:
+    """Return the meanings of the columns of a peak table (see :func:`effect_columns`)."""
+    return {
+        **effect_columns(unit, effect_unit, percent, names),
+        "cluster": Column("Cluster by 26-connectivity above the forming threshold; 0: in none"),
+        "peak": Column("Number of the peak in its cluster"),
+        "sign": Column("Sign of the statistic in the cluster"),
+        "x": Column("Position of the peak, to the right", "mm"),
+        "y": Column("Position of the peak, forward", "mm"),
+        "z": Column("Position of the peak, upward", "mm"),
+        "label": Column("Region at the peak, n/a without labels"),
+        "k_vox": Column("Voxels of the cluster"),
+        "k_mm3": Column("Volume of the cluster", "mm3"),
+        "T": Column("t statistic"),
+        "Z": Column("Normal deviate with the same tail probability as the statistic"),
+        "p_unc": Column("p of the t or F distribution, uncorrected"),
+        "p_bonf": Column("p corrected over the voxels by Bonferroni"),
+        "p_fdr": Column("p adjusted for the false discovery rate over voxels"),
+        "selected": Column("The peak was chosen by its size: its effect is biased upward"),
+    }
+
+
 def influence_columns(unit: str, statistic: str) -> dict[str, Column]:
     """Return the meanings of the columns of an influence table."""
     return {
-        "region": Column("Region, with its segmentation"),
+        "region": Column("Region, with its segmentation, or peak (cluster.peak)"),
         "participant_id": Column("Participant left out"),
         "effect_without": Column("Estimate without the participant", unit),
         "stat_without": Column(f"{statistic} without the participant"),

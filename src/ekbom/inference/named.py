@@ -18,7 +18,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ekbom.errors import Refused
-from ekbom.inference.design import CONTROL, SESSION, Design, cells
+from ekbom.inference.design import Design, cells
+from ekbom.inference.prepare import CONTROL, SESSION
 
 Quantity = Literal["difference", "slope", "mean", "several"]
 

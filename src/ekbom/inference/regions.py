@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,77 +13,27 @@ from numpy.typing import NDArray
 from ekbom.errors import Refused
 from ekbom.inference import words
 from ekbom.inference.answer import Answer
-from ekbom.inference.balance import balance, variance_inflation
-from ekbom.inference.columns import (
-    WHO,
-    chosen,
-    effect_columns,
-    influence_columns,
-    reliability_columns,
-)
-from ekbom.inference.design import SESSION, Design, build_design, normalised
+from ekbom.inference.columns import WHO, chosen, effect_columns, influence_columns
+from ekbom.inference.design import Design
 from ekbom.inference.effects import Size, effect_sizes, paired_percent
-from ekbom.inference.formula import PARTICIPANT
 from ekbom.inference.glm import Fit, fit
 from ekbom.inference.influence import Influence, influence
 from ekbom.inference.multiple import benjamini_hochberg, bonferroni, holm
-from ekbom.inference.named import Effect, effect
 from ekbom.inference.permute.engine import Permuted, permute
-from ekbom.inference.reliability import as_row, reliability, sessions_of
+from ekbom.inference.prepare import SESSION
+from ekbom.inference.question import (
+    Question,
+    ask,
+    common_meta,
+    design_table,
+    labels,
+    least,
+    p_of,
+    size_columns,
+)
+from ekbom.inference.retest import checked
 from ekbom.inference.settings import Settings
-from ekbom.inference.strata import Model, model
-from ekbom.inference.tails import p_of_t
 from ekbom.nouns import Column, Table
-
-
-@dataclass(frozen=True)
-class Question:
-    """A question taken apart: what regions and voxels have in common."""
-
-    design: Design
-    effect: Effect
-    model: Model
-    settings: Settings
-    blocks: NDArray[Any] | None
-    unit: str
-    effect_unit: str
-    warnings: tuple[str, ...]
-
-
-def ask(table: pd.DataFrame, formula: str, test: str, unit: str, settings: Settings) -> Question:
-    """Build design, effect and model of a question.
-
-    Parameters
-    ----------
-    table : pandas.DataFrame
-        One row a scan.
-    formula, test : str
-        Model and named effect.
-    unit : str
-        Unit of the outcome.
-    settings : Settings
-        Choices.
-
-    Returns
-    -------
-    Question
-        All that fitting needs.
-    """
-    design = build_design(formula, table, settings)
-    asked = effect(design, test)
-    if asked.kind == "F" and settings.sign != "two-sided":
-        raise Refused(
-            f"{asked.name!r} is tested by F, which has no sign.",
-            field="inference.sign",
-            found=settings.sign,
-            expected="two-sided",
-            mend="ask for a difference or a slope, or remove the sign",
-        )
-    made = model(design, asked)
-    blocks = _blocks(table, design, made, settings)
-    warnings = balance(design, made)
-    effect_unit = f"{unit} per unit of {asked.over}" if asked.quantity == "slope" else unit
-    return Question(design, asked, made, settings, blocks, unit, effect_unit, tuple(warnings))
 
 
 def answer_regions(
@@ -133,7 +82,7 @@ def answer_regions(
         For what is wrong with formula, effect, table or values, by name.
     """
     settings = settings or Settings()
-    values = _checked(values, names, table)
+    values = checked(values, names, table)
     question = ask(table, formula, test, unit, settings)
     design, asked, made = question.design, question.effect, question.model
     kept = values[design.kept]
@@ -182,153 +131,6 @@ def answer_regions(
     return Answer(
         "regions", asked.name, tables, (), words.methods(facts), words.results(facts), meta
     )
-
-
-def answer_reliability(
-    values: NDArray[np.floating[Any]],
-    names: Sequence[str],
-    unit: str,
-    table: pd.DataFrame,
-    settings: Settings | None = None,
-    outcome: str = "V_T",
-) -> Answer:
-    """Answer how reliable regional numbers are, from two or more sessions a person.
-
-    Parameters
-    ----------
-    values : (n, V) float
-        One row a scan, one column a region.
-    names : sequence of str, length V
-        Regions.
-    unit : str
-        Unit of the values.
-    table : pandas.DataFrame
-        n rows with ``participant`` and ``session``.
-    settings : Settings, optional
-        Interval, bootstrap draws, seed.
-    outcome : str
-        What the values are, for the words.
-
-    Returns
-    -------
-    Answer
-        Tables ``regions`` and ``values``; words; meta.
-
-    Raises
-    ------
-    Refused
-        Fewer than two persons or sessions; a session held twice.
-    """
-    settings = settings or Settings()
-    values = _checked(values, names, table)
-    frame = normalised(table)
-    if SESSION not in frame:
-        raise Refused(
-            "Reliability needs sessions, and the table has none.",
-            field="session",
-            found=", ".join(map(str, frame.columns)),
-            expected="a column session",
-            mend="include the retest scans",
-        )
-    people, sessions, index, dropped = sessions_of(frame)
-    percent = round(100 * settings.interval)
-    rows = []
-    for j, name in enumerate(names):
-        y = values[:, j].astype(float)[index]
-        good = np.isfinite(y).all(axis=1)
-        missing = [p for p, g in zip(people, good, strict=True) if not g]
-        row: dict[str, Any] = {"region": name, "unit": unit, "note": "n/a"}
-        if missing:
-            row["note"] = "no value in " + ", ".join(missing)
-        if good.sum() >= 2:
-            row |= as_row(
-                reliability(
-                    y[good],
-                    interval=settings.interval,
-                    bootstrap=settings.bootstrap,
-                    seed=settings.seed,
-                )
-            )
-        else:
-            row |= {"n": int(good.sum()), "k": len(sessions)}
-        rows.append(row)
-    meanings = reliability_columns(unit, percent, sessions[0], sessions[1])
-    order = [c for c in _RELIABILITY if c in meanings]
-    regions = pd.DataFrame(rows).reindex(columns=order)
-    flat = index.ravel()
-    shown = pd.DataFrame(
-        {
-            "participant_id": frame[PARTICIPANT].iloc[flat].to_numpy(),
-            "session_id": frame[SESSION].iloc[flat].to_numpy(),
-        }
-    )
-    shown = pd.concat([shown, pd.DataFrame(values[flat], columns=list(names))], axis=1)
-    warnings = [f"Left out: {reason}." for reason in dropped]
-    meta = {
-        "kind": "reliability",
-        "outcome": outcome,
-        "unit": unit,
-        "n": len(people),
-        "participants": people,
-        "sessions": sessions,
-        "interval": settings.interval,
-        "bootstrap": settings.bootstrap,
-        "seed": settings.seed,
-        "dropped": dropped,
-        "warnings": warnings,
-        "references": words.references("mcgraw1996", "bland1986", "efron1993"),
-    }
-    tables = (
-        Table("regions", regions, chosen(meanings, order)),
-        Table("values", shown, {**WHO, **{n: Column(outcome, unit) for n in names}}),
-    )
-    methods, results = words.reliability_words(regions, meta)
-    return Answer("reliability", "test-retest", tables, (), methods, results, meta)
-
-
-_RELIABILITY = (
-    "region", "n", "k", "mean", "unit",
-    "trt", "trt_low", "trt_high",
-    "icc31", "icc31_low", "icc31_high", "icc11", "icc11_low", "icc11_high",
-    "bias", "bias_low", "bias_high",
-    "loa_low", "loa_low_low", "loa_low_high", "loa_high", "loa_high_low", "loa_high_high",
-    "sd_within", "sd_within_low", "sd_within_high", "sd_between", "cv_within",
-    "ms_rows", "ms_columns", "ms_error", "ms_within", "note",
-)  # fmt: skip
-
-
-def size_columns(size: Size, joint: bool) -> dict[str, float]:
-    """Return the columns of an effect's size."""
-    if joint:
-        low, high = size.partial_r2_ci
-        return {
-            "partial_r2": size.partial_r2, "partial_r2_low": low, "partial_r2_high": high
-        }  # fmt: skip
-    return {
-        "percent": size.percent, "percent_low": size.percent_ci[0],
-        "percent_high": size.percent_ci[1],
-        "g": size.g, "g_low": size.g_ci[0], "g_high": size.g_ci[1],
-        "r": size.r, "r_low": size.r_ci[0], "r_high": size.r_ci[1],
-    }  # fmt: skip
-
-
-def least(found: Fit, left_out: Influence, v: int, sign: str) -> tuple[float, float, str]:
-    """Return the statistic nearest to none when one person is left out, its p and who it is."""
-    column = left_out.statistic[:, v]
-    if not np.isfinite(column).any():
-        return math.nan, math.nan, "n/a"
-    toward = column * np.sign(found.statistic[v]) if found.kind == "t" else column
-    who = int(np.nanargmin(toward))
-    stat, df = float(column[who]), int(left_out.df[who])
-    return stat, float(_p(found, np.array([stat]), df, sign)[0]), left_out.people[who]
-
-
-def _p(found: Fit, stat: NDArray[np.float64], df: Any, sign: str) -> NDArray[np.float64]:
-    if found.kind == "t":
-        return p_of_t(stat, df, sign)
-    from ekbom.inference.tails import log_sf_f
-
-    return np.asarray(np.exp(log_sf_f(stat, found.df1, df)))
 
 
 def _region_table(
@@ -384,22 +186,9 @@ def _region_table(
         if group[0] in frame and frame[list(group)].isna().all(axis=None):
             frame = frame.drop(columns=list(group))
     meanings = effect_columns(
-        question.unit, question.effect_unit, round(100 * settings.interval), _labels(question)
+        question.unit, question.effect_unit, round(100 * settings.interval), labels(question)
     )
     return Table("regions", frame, chosen(meanings, frame.columns))
-
-
-def _labels(question: Question) -> dict[str, str]:
-    asked = question.effect
-    out = {"effect": asked.meaning}
-    if len(asked.levels) == 2:
-        out["a"], out["b"] = asked.levels
-    out["g"] = {
-        "within": "change over the standard deviation of the change",
-        "persons": "difference over the residual standard deviation",
-        "between": "difference over the residual standard deviation of persons",
-    }[question.model.stratum]
-    return out
 
 
 def _level_rows(question: Question) -> list[NDArray[np.bool_]]:
@@ -452,7 +241,7 @@ def _influence_table(
     sign = question.settings.sign
     rows = []
     for j in np.flatnonzero(tested).tolist():
-        p = _p(found, left_out.statistic[:, j], left_out.df, sign)
+        p = p_of(found, left_out.statistic[:, j], left_out.df, sign)
         for i, person in enumerate(left_out.people):
             rows.append(
                 {
@@ -485,29 +274,6 @@ def _values_table(
     return Table("values", frame, meanings)
 
 
-def design_table(design: Design, asked: Effect, made: Model) -> Table:
-    """Return the matrix of a design with its rows named, and the effect as contrast."""
-    frame = pd.DataFrame({"participant_id": design.participants, "session_id": design.sessions})
-    matrix = pd.DataFrame(design.matrix, columns=list(design.columns))
-    vif = variance_inflation(design)
-    meanings = dict(WHO)
-    for column in design.columns:
-        word = f", variance inflation {vif[column]:.2f}" if column in vif else ""
-        meanings[column] = Column(f"Column of the model{word}")
-    meta = {
-        "formula": design.formula,
-        "terms": list(design.terms),
-        "effect": asked.name,
-        "contrast": np.round(asked.matrix, 12).tolist(),
-        "columns": list(design.columns),
-        "centring": design.centre,
-        "means": dict(design.means),
-        "stratum": made.stratum,
-        "sha256": design.digest(),
-    }
-    return Table("design", pd.concat([frame, matrix], axis=1), meanings, meta)
-
-
 def _meta(
     question: Question,
     found: Fit,
@@ -524,77 +290,6 @@ def _meta(
     return meta
 
 
-def common_meta(
-    question: Question,
-    found: Fit,
-    permuted: Permuted | None,
-    warnings: Sequence[str],
-    outcome: str,
-) -> dict[str, Any]:
-    """Return what the sidecars of any answer say."""
-    design, asked, made, settings = (
-        question.design, question.effect, question.model, question.settings
-    )  # fmt: skip
-    out: dict[str, Any] = {
-        "outcome": outcome,
-        "unit": question.unit,
-        "effect_unit": question.effect_unit,
-        "formula": design.formula,
-        "effect": asked.name,
-        "meaning": asked.meaning,
-        "quantity": asked.quantity,
-        "levels": list(asked.levels),
-        "statistic": found.kind,
-        "n": made.n,
-        "rows": design.n,
-        "participants": list(made.people),
-        "df": found.df,
-        "df1": found.df1,
-        "stratum": made.stratum,
-        "sign": settings.sign if found.kind == "t" else "none (F)",
-        "alpha": settings.alpha,
-        "interval": settings.interval,
-        "method": settings.method,
-        "centring": design.centre,
-        "means": dict(design.means),
-        "design_sha256": design.digest(),
-        "dropped": list(design.dropped),
-        "warnings": list(warnings),
-        "references": words.references(*words.cited(question, permuted)),
-    }
-    if permuted is not None:
-        plan = permuted.plan
-        out |= {
-            "permutations": plan.n,
-            "possible": plan.possible,
-            "exhaustive": plan.exhaustive,
-            "exchange": plan.mode,
-            "seed": plan.seed,
-            "threshold": permuted.threshold if math.isfinite(permuted.threshold) else None,
-        }
-    return out
-
-
-def _checked(
-    values: NDArray[np.floating[Any]], names: Sequence[str], table: pd.DataFrame
-) -> NDArray[np.floating[Any]]:
-    values = np.asarray(values)
-    if values.dtype != np.float32:
-        values = values.astype(np.float64)
-    if values.ndim != 2 or values.shape != (len(table), len(names)):
-        raise ValueError(f"values {values.shape} for {len(table)} rows and {len(names)} regions")
-    if len(set(names)) != len(names):
-        twice = next(n for n in names if list(names).count(n) > 1)
-        raise Refused(
-            f"The region {twice} stands twice in the question.",
-            field="regions",
-            found=twice,
-            expected="each region once",
-            mend="remove one",
-        )
-    return values
-
-
 def _notes(kept: NDArray[np.floating[Any]], design: Design) -> list[str]:
     """Say of each region why it cannot be tested; ``n/a`` when it can."""
     notes = []
@@ -609,35 +304,3 @@ def _notes(kept: NDArray[np.floating[Any]], design: Design) -> list[str]:
         else:
             notes.append("n/a")
     return notes
-
-
-def _blocks(
-    table: pd.DataFrame, design: Design, made: Model, settings: Settings
-) -> NDArray[Any] | None:
-    """Return the blocks of exchange, by row of the model."""
-    name = settings.blocks
-    if name is None or name in (PARTICIPANT, "participant_id"):
-        return None
-    if name not in table:
-        raise Refused(
-            f"There is no column {name} for blocks of exchange.",
-            field="inference.blocks",
-            found=name,
-            expected=", ".join(map(str, table.columns)),
-            mend="correct the name",
-        )
-    column = table[name].astype(str).to_numpy()[design.kept]
-    if made.stratum == "within":
-        return None  # sessions are exchanged within persons, who lie inside the blocks
-    if made.stratum == "persons":
-        return column
-    first = np.array([np.flatnonzero(design.blocks == b)[0] for b in range(made.n)])
-    if any(len(set(column[design.blocks == b])) > 1 for b in range(made.n)):
-        raise Refused(
-            f"{name} changes within participants, and the effect is between them.",
-            field="inference.blocks",
-            found=name,
-            expected="a column that is constant within participants",
-            mend="use another column",
-        )
-    return np.asarray(column[first])

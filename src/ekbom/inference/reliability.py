@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ekbom.errors import Refused
-from ekbom.inference.design import SESSION
 from ekbom.inference.formula import PARTICIPANT
+from ekbom.inference.prepare import SESSION
 from ekbom.inference.tails import t_critical
 
 # Words that say which session came first; others keep the order of the table.

@@ -50,9 +50,6 @@ class Settings:
     forming_p : float
         Uncorrected one-sided p above which voxels are joined into clusters
         (for display: clusters are not tested).
-    smallest : int
-        Fewest enumerated or drawn relabellings that may carry a corrected p
-        at ``alpha`` without a warning; 0 takes ``2 / alpha``.
     """
 
     method: Method = "parametric"
@@ -66,7 +63,6 @@ class Settings:
     interval: float = 0.95
     bootstrap: int = 5_000
     forming_p: float = 0.001
-    smallest: int = 0
 
     def __post_init__(self) -> None:
         for name, kind in (("method", Method), ("sign", Sign), ("centre", Centre)):

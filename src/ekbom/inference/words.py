@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import resources
 from typing import TYPE_CHECKING, Any
@@ -21,7 +21,7 @@ from ekbom.inference.settings import Settings
 
 if TYPE_CHECKING:
     from ekbom.inference.permute.engine import Permuted
-    from ekbom.inference.regions import Question
+    from ekbom.inference.question import Question
 
 SMALL_N = 10
 """Under this many people the words say that the interval of reliability is wide."""
@@ -37,6 +37,7 @@ class Facts:
     permuted: Permuted | None
     warnings: tuple[str, ...]
     over: str
+    meta: Mapping[str, Any] = field(default_factory=dict)
 
 
 @cache
@@ -132,6 +133,8 @@ def methods(facts: Facts) -> str:
             f"p values were corrected over {_count(tested, 'region')} by Holm's method; "
             "the false discovery rate was adjusted by Benjamini and Hochberg's."
         )
+    if facts.over == "voxels":
+        out.append(_voxels(facts.meta))
     if facts.permuted is not None:
         out.append(_permutation(facts))
     percent = round(100 * settings.interval)
@@ -147,8 +150,9 @@ def methods(facts: Facts) -> str:
         )
     if asked.quantity == "slope":
         sizes.append("r is the partial correlation, its interval by Fisher's transformation.")
-    if facts.over == "regions":
-        sizes.append("Each participant was left out in turn to see what the answer owes to one.")
+    if facts.over == "voxels":
+        sizes.append("Peaks were chosen by their statistic, so their effects are biased upward.")
+    sizes.append("Each participant was left out in turn to see what the answer owes to one.")
     return " ".join(out + sizes)
 
 
@@ -197,6 +201,53 @@ def results(facts: Facts) -> str:
             f"By the {q.effect.kind} distribution with Holm's correction it would be {parametric} "
             f"of {m}."
         )
+    out += list(facts.warnings)
+    return " ".join(out)
+
+
+def voxel_results(facts: Facts) -> str:
+    """Return the results paragraph of a voxel question."""
+    q, settings, meta = facts.question, facts.question.settings, facts.meta
+    frame = facts.frame
+    column = "p_maxT" if "p_maxT" in frame else "p_bonf"
+    how = {
+        "p_maxT": "corrected over voxels by permutation of the maximum",
+        "p_bonf": "corrected over voxels by Bonferroni",
+    }[column]
+    found = frame[frame[column] <= settings.alpha]
+    name = f"`{q.effect.name}`"
+    out = []
+    if len(found) == 0:
+        best = frame.iloc[int(frame["p_unc"].to_numpy().argmin())]
+        out.append(
+            f"{name}: no voxel was significant at {settings.alpha:g} ({how}). The largest "
+            f"statistic was at {_place(best)}: {_sentence(_as_region(best), q, column)}. "
+            "This does not show that there is no effect."
+        )
+    else:
+        n = len(set(found["cluster"]))
+        out.append(
+            f"{name}: {_count(len(found), 'listed peak')} in {_count(n, 'cluster')} significant "
+            f"at {settings.alpha:g} ({how})."
+        )
+        shown = found.drop_duplicates("cluster").head(8)
+        out += [
+            f"{_place(row)}: {_sentence(_as_region(row), q, column)}."
+            for _, row in shown.iterrows()
+        ]
+        if n > len(shown):
+            out.append(f"The table lists {n - len(shown)} more clusters.")
+        out.append("Voxels that were not significant are not shown to be without the effect.")
+    stat, limit = q.effect.kind, meta["bonferroni_threshold"]
+    reach = f"Bonferroni over {meta['mask']['used']} voxels asks for {stat} {limit:.2f}"
+    if stat == "t":
+        reach += f" (|r| {abs(limit) / math.sqrt(limit**2 + q.model.df):.2f})"
+    if facts.permuted is not None and math.isfinite(facts.permuted.threshold):
+        t = facts.permuted.threshold
+        reach += f", the permuted maximum for {t:.2f}"
+        if stat == "t":
+            reach += f" (|r| {t / math.sqrt(t**2 + q.model.df):.2f})"
+    out.append(reach + ".")
     out += list(facts.warnings)
     return " ".join(out)
 
@@ -257,6 +308,35 @@ def _sentence(row: pd.Series[Any], q: Question, column: str) -> str:
     if "g" in row and math.isfinite(row["g"]):
         return text + f", g = {row['g']:.2f} ({row['g_low']:.2f} to {row['g_high']:.2f})"
     return text + f", r = {row['r']:.2f} ({row['r_low']:.2f} to {row['r_high']:.2f})"
+
+
+def _place(row: pd.Series[Any]) -> str:
+    where = f"x {row['x']:.0f}, y {row['y']:.0f}, z {row['z']:.0f} mm"
+    return where if row["label"] == "n/a" else f"{row['label']} ({where})"
+
+
+def _as_region(row: pd.Series[Any]) -> pd.Series[Any]:
+    return row.rename({"T": "t", "p_unc": "p"})
+
+
+def _voxels(meta: Mapping[str, Any]) -> str:
+    m = meta["mask"]
+    removed = [
+        f"{m[key]} {word}"
+        for key, word in (
+            ("not_finite", "not finite in somebody"),
+            ("zero", "0 in somebody"),
+            ("constant", "constant"),
+        )
+        if m[key]
+    ]
+    left = f" (of {m['given']}; left out: {', '.join(removed)})" if removed else ""
+    return (
+        f"{m['used']} voxels of {meta['voxel_mm3']:g} mm3 in space {meta['space']} were tested"
+        f"{left}. Clusters for the list were formed above {meta['forming_threshold']:.2f} "
+        f"(uncorrected p {meta['forming_p']:g}, one-sided, connectivity {meta['connectivity']}); "
+        "clusters were not tested."
+    )
 
 
 def _centring(facts: Facts) -> list[str]:
