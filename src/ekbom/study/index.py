@@ -320,16 +320,10 @@ class Study:
             return path.name
 
     def _values(self, key: str, participant: str | None) -> list[str]:
-        label = None if participant is None else participant.removeprefix("sub-")
-        return sorted(
-            {
-                file.entities[key]
-                for file in self.files
-                if file.scope == "raw"
-                and key in file.entities
-                and (label is None or file.entities.get("sub") == label)
-            }
-        )
+        pool: Sequence[BidsFile] = self.files
+        if participant is not None:
+            pool = self._by_subject.get(participant.removeprefix("sub-"), [])
+        return sorted({f.entities[key] for f in pool if f.scope == "raw" and key in f.entities})
 
     def _top(self, file: BidsFile) -> Path:
         if file.scope == "raw":

@@ -422,6 +422,14 @@ def _check_outcome(question: Question, measures: Mapping[str, Chosen]) -> None:
                 expected=choices(known),
                 mend=did_you_mean(outcome, known) or "name one of its outcomes",
             )
+    if question.over == "voxels" and question.kind == "reliability":
+        raise Refused(
+            "reliability is asked over regions",
+            field="over",
+            found="voxels",
+            expected="regions",
+            mend='say over = "regions"',
+        )
     if question.over == "voxels" and question.measure not in measures:
         raise Refused(
             "only a measure has maps",

@@ -150,7 +150,30 @@ class Names:
 
     def is_score(self, name: str) -> bool:
         """Tell whether a name is a score of a measure (checked against tables)."""
-        return self._find(name) is None and name not in ALWAYS
+        return name not in ALWAYS and self._find(name) is None
+
+    def has(self, column: str) -> bool:
+        """Tell whether exactly one table has this column."""
+        return sum(column in source.columns for source in self.sources) == 1
+
+    def source(self, name: str) -> tuple[Source, str]:
+        """Return the table and column of a name.
+
+        Raises
+        ------
+        Refused
+            No such name, two hits, or no column of a table.
+        """
+        hit = None if name in ALWAYS else self._find(name)
+        if hit is None:
+            raise Refused(
+                f"{name} is not a column of a table",
+                field="outcome",
+                found=name,
+                expected="measure.parameter, table:FILE:column or the name of a column",
+                mend="correct the outcome",
+            )
+        return hit
 
     def column(self, name: str, units: Sequence[Unit]) -> list[Any]:
         """Return the values of a name for units.

@@ -18,6 +18,9 @@ STORE = ".ekbom"
 #: Folders beside the subjects that hold no raw data.
 _NOT_RAW = frozenset({"sourcedata", "code", "phenotype", "stimuli"})
 
+#: Files that may belong to no subject: label images and masks of a template.
+_OF_ALL = frozenset({"dseg", "probseg", "mask"})
+
 
 class Walk:
     """Files with BIDS names below a folder.
@@ -81,7 +84,8 @@ class Walk:
             if parsed is None:
                 continue
             says = parsed.entities
-            if "sub" not in says and parsed.extension != ".json":
+            shared = parsed.extension == ".json" or parsed.suffix in _OF_ALL
+            if "sub" not in says and not shared:
                 continue
             path = folder / name
             if (subject is not None and says.get("sub", subject) != subject) or (

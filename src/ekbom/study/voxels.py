@@ -1,0 +1,232 @@
+"""Questions over voxels: the maps of a measure on one grid, and names at peaks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ekbom.errors import Refused
+from ekbom.inference import Answer, Settings
+from ekbom.nouns import Unit
+from ekbom.space.io import read_stack
+from ekbom.space.labels_io import read_labels
+from ekbom.study.files import canonical, sha256
+from ekbom.study.index import Study
+from ekbom.study.outcomes import Outcome
+from ekbom.study.participants import Measurements
+from ekbom.study.plan import Question
+from ekbom.study.results import MapFile
+from ekbom.study.selection import Rows
+from ekbom.study.words import choices, did_you_mean
+
+
+@dataclass(frozen=True)
+class Maps:
+    """The maps of a question.
+
+    Parameters
+    ----------
+    outcome : Outcome
+        Units and unit of measurement; it has no regions.
+    files : mapping of Unit to MapFile
+        One map a unit.
+    space : str
+        Space label of all of them.
+    mask, labels : Path or None
+        Mask of the plan, and a label image of the study in this space.
+    """
+
+    outcome: Outcome
+    files: Mapping[Unit, MapFile]
+    space: str
+    mask: Path | None
+    labels: Path | None
+
+    def digest(self, units: Sequence[Unit]) -> str:
+        """Return the SHA-256 over the maps of units, the mask and the labels."""
+        parts: list[Any] = [
+            [self.files[unit].name, sha256(self.files[unit].path)] for unit in units
+        ]
+        parts += [None if self.mask is None else sha256(self.mask)]
+        if self.labels is not None:
+            parts += [sha256(self.labels), sha256(_table(self.labels))]
+        return hashlib.sha256(canonical(parts)).hexdigest()
+
+
+def gather(question: Question, method: str | None, found: Measurements, study: Study) -> Maps:
+    """Find the maps of a question.
+
+    Parameters
+    ----------
+    question : Question
+        With an outcome ``measure.parameter``.
+    method : str or None
+        Kinetic model.
+    found : Measurements
+        What the participant level got.
+    study : Study
+        For mask and labels.
+
+    Returns
+    -------
+    Maps
+        One a unit.
+
+    Raises
+    ------
+    Refused
+        No maps, several kinds of them and none named, two of one kind for one
+        unit, or no such mask.
+    """
+    measure, _, parameter = question.outcome.partition(".")
+    mine = [one for one in found.measured if one.measure == measure]
+    every = [(one.unit, image) for one in mine for image in one.maps]
+    pairs = [(unit, image) for unit, image in every if image.parameter == parameter]
+    if not pairs:
+        raise Refused(
+            f"no scan has a map of {parameter}",
+            field="over",
+            found=choices(sorted({f"{measure}.{i.parameter}" for _, i in every})),
+            expected=f"maps of {question.outcome}",
+            mend=f'ask for maps in [measures.{measure}.maps], or say over = "regions"',
+        )
+    chosen = _one("method", method, [image.method for _, image in pairs])
+    pairs = [(unit, image) for unit, image in pairs if image.method == chosen]
+    space = _one("space", question.space, [image.space for _, image in pairs])
+    files: dict[Unit, MapFile] = {}
+    for unit, image in pairs:
+        if image.space != space:
+            continue
+        if unit in files:
+            raise Refused(
+                f"{unit.label} has two maps of {parameter}",
+                field="over",
+                found=f"{files[unit].name} and {image.name}",
+                expected="one map a scan",
+                mend="name the method",
+            )
+        files[unit] = image
+    stopped = {one.unit: one.what for one in found.stopped if one.measure == measure}
+    stopped |= {one.unit: f"no map of {parameter}" for one in mine if one.unit not in files}
+    units = sorted({image.unit for image in files.values()})
+    outcome = Outcome(
+        parameter,
+        units[0] if len(units) == 1 else choices(units),
+        (),
+        {unit: {} for unit in files},
+        stopped,
+        {one.unit: one.permissions for one in mine if one.permissions and one.unit in files},
+    )
+    return Maps(outcome, files, space, _mask(question, study), _labels(question, space, study))
+
+
+def ask(question: Question, maps: Maps, rows: Rows, settings: Settings) -> Answer:
+    """Answer a question over voxels.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked.
+    maps : Maps
+        Its maps.
+    rows : Rows
+        Who is in it.
+    settings : Settings
+        How it is inferred.
+
+    Returns
+    -------
+    Answer
+        Maps and tables.
+
+    Raises
+    ------
+    Refused
+        Maps on different grids, or nothing left in the mask.
+    """
+    from ekbom.inference.voxels import answer_voxels
+
+    stack = read_stack([maps.files[unit].path for unit in rows.units], maps.mask)
+    return answer_voxels(
+        np.asarray(stack.values),
+        stack.mask,
+        stack.affine,
+        maps.outcome.unit,
+        rows.table,
+        str(question.model),
+        str(question.test),
+        settings,
+        label=None if maps.labels is None else _namer(maps.labels),
+        space=maps.space,
+        outcome=maps.outcome.name,
+    )
+
+
+def _namer(path: Path) -> Callable[[float, float, float], str]:
+    labels = read_labels(path)
+
+    def name(x: float, y: float, z: float) -> str:
+        return labels.at(np.array([x, y, z])).name
+
+    return name
+
+
+def _one(key: str, asked: str | None, there: Sequence[str]) -> str:
+    listed = list(dict.fromkeys(there))
+    if asked is None and len(listed) == 1:
+        return listed[0]
+    if asked is None or asked not in listed:
+        raise Refused(
+            f"the maps come by several {key}s and the question names none"
+            if asked is None
+            else f"no map comes by this {key}",
+            field=key,
+            found=choices(listed) if asked is None else asked,
+            expected=choices(listed),
+            mend=(did_you_mean(asked, listed) if asked else None) or f"add {key} to the question",
+        )
+    return asked
+
+
+def _mask(question: Question, study: Study) -> Path | None:
+    if question.mask is None:
+        return None
+    path = study.root / question.mask
+    if not path.is_file():
+        raise Refused(
+            "the mask does not exist",
+            file=path,
+            field="mask",
+            found="nothing",
+            expected="a NIfTI image, relative to the BIDS folder",
+            mend="correct the path",
+        )
+    return path
+
+
+def _labels(question: Question, space: str, study: Study) -> Path | None:
+    """A label image of the study in the space of the maps; one of all people first."""
+    hits = [
+        file
+        for extension in (".nii.gz", ".nii")
+        for file in study.find(suffix="dseg", extension=extension)
+        if file.entities.get("space") == space and _table(file.path).is_file()
+    ]
+    if question.segmentation is not None:
+        hits = [
+            file
+            for file in hits
+            if question.segmentation in (file.entities.get(k) for k in ("seg", "atlas", "desc"))
+        ]
+    hits.sort(key=lambda file: ("sub" in file.entities, str(file.path)))
+    return hits[0].path if hits else None
+
+
+def _table(image: Path) -> Path:
+    stem = image.name.removesuffix(".gz").removesuffix(".nii")
+    return image.with_name(f"{stem}.tsv")
