@@ -277,7 +277,7 @@ def _figures(
     settings: PETSettings,
 ) -> list[Any]:
     rows = _shown(curves)
-    said = _settings_words(regional, settings)
+    said = qc.settings_words(regional, settings, settings.weights)
     mid = scan.frames.mid
     drawn = [qc.Drawn(model, fit.fitted[rows]) for model, fit in regional.fits.items()]
     names = [labels[i].partition(":")[2] for i in rows]
@@ -286,38 +286,11 @@ def _figures(
         qc.fits_figure(
             mid, scan.frames.start, scan.frames.end, names, values[rows], drawn, words=said
         ),
-        qc.residuals_figure(mid, residuals(values, regional, scan), words=said),
+        qc.residuals_figure(mid, qc.residuals(values, regional, scan.frames), words=said),
     ]
     if regional.delay is not None:
         figures.append(qc.delay_figure(regional.delay))
     return figures
-
-
-def residuals(values: Array, regional: Regional, scan: Scan) -> dict[str, Array]:
-    """Return weighted residuals by model, in units of each region's residual SD.
-
-    Parameters
-    ----------
-    values : (N, F) array
-    regional : Regional
-    scan : Scan
-
-    Returns
-    -------
-    dict of str to (N, F) array
-        NaN for frames that were not used.
-    """
-    found = {}
-    for model, fit in regional.fits.items():
-        weighted = np.sqrt(regional.weights) * (values - fit.fitted)
-        start = regional.tstar.get(model, -np.inf)
-        weighted[:, (scan.frames.start < start - 1e-9) | (regional.weights <= 0)] = np.nan
-        used = np.isfinite(weighted).any(axis=0)
-        spread = np.full(len(values), np.nan)
-        spread[:] = np.sqrt(np.mean(np.square(weighted[:, used]), axis=1))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            found[model] = weighted / spread[:, None]
-    return found
 
 
 def _shown(curves: Sequence[Curves]) -> list[int]:
@@ -342,17 +315,6 @@ def _shown(curves: Sequence[Curves]) -> list[int]:
         ),
     )
     return [offset + i for i in order[: qc.PANELS]]
-
-
-def _settings_words(regional: Regional, settings: PETSettings) -> str:
-    parts = [f"weights {settings.weights}", f"delay {60 * regional.delay_min:.1f} s"]
-    for model in regional.fits:
-        volume = settings.blood_volume(model)
-        text = f"{model} with v_B {volume if volume == 'free' else format(volume, 'g')}"
-        if model in regional.tstar:
-            text += f" from {regional.tstar[model]:g} min"
-        parts.append(text)
-    return "Settings: " + "; ".join(parts) + "."
 
 
 def _once(notes: Sequence[Note]) -> tuple[Note, ...]:

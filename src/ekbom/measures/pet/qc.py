@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from ekbom.measures.pet.delay import Delay
+    from ekbom.measures.pet.frames import Frames
+    from ekbom.measures.pet.regional import Regional
+    from ekbom.measures.pet.settings import PETSettings
 
 Array = NDArray[np.float64]
 
@@ -352,6 +355,45 @@ def delay_figure(delay: Delay, *, name: str = "desc-delay") -> Figure:
         f" (SE {60 * delay.se:.1f} s)" + (f"; {delay.flag}: 0 s was used." if delay.flag else ".")
     )
     return Figure(name, data, caption)
+
+
+def residuals(values: Array, regional: Regional, frames: Frames) -> dict[str, Array]:
+    """Return weighted residuals by model, in units of each region's residual SD.
+
+    Parameters
+    ----------
+    values : (N, F) array
+        kBq/mL.
+    regional : Regional
+    frames : Frames
+
+    Returns
+    -------
+    dict of str to (N, F) array
+        NaN for frames that were not used.
+    """
+    found = {}
+    for model, fit in regional.fits.items():
+        weighted = np.sqrt(regional.weights) * (values - fit.fitted)
+        start = regional.tstar.get(model, -np.inf)
+        weighted[:, (frames.start < start - 1e-9) | (regional.weights <= 0)] = np.nan
+        used = np.isfinite(weighted).any(axis=0)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            spread = np.sqrt(np.mean(np.square(weighted[:, used]), axis=1, keepdims=True))
+            found[model] = weighted / spread
+    return found
+
+
+def settings_words(regional: Regional, settings: PETSettings, weights: str) -> str:
+    """Return the settings of the fits, for captions."""
+    parts = [f"weights {weights}", f"delay {60 * regional.delay_min:.1f} s"]
+    for model in regional.fits:
+        volume = settings.blood_volume(model)
+        text = f"{model} with v_B {volume if volume == 'free' else format(volume, 'g')}"
+        if model in regional.tstar:
+            text += f" from {regional.tstar[model]:.4g} min"
+        parts.append(text)
+    return "Settings: " + "; ".join(parts) + "."
 
 
 def runs_p(residual: Array) -> Array:

@@ -69,6 +69,8 @@ def fit_regions(
     frames: Frames,
     blood: InputFit,
     settings: PETSettings,
+    *,
+    weights: Array | None = None,
 ) -> Regional:
     """Fit every region with every model of the settings.
 
@@ -83,13 +85,15 @@ def fit_regions(
     frames : Frames
     blood : InputFit
     settings : PETSettings
+    weights : (F,) array, optional
+        Instead of those the settings name.
 
     Returns
     -------
     Regional
     """
     notes: list[Note] = []
-    weights = frame_weights(settings.weights, frames, reference)
+    weights = frame_weights(settings.weights if weights is None else weights, frames, reference)
     delay, delay_min = _delay(reference, frames, blood, settings, weights, notes)
     used = blood.input.shifted(delay_min) if delay_min else blood.input
     fits: dict[str, KineticFit] = {}

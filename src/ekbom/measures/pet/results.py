@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -288,6 +289,11 @@ def candidate_tables(fit: InputFit) -> list[Table]:
         if len(frame):
             found.append(Table(name, frame, {c: _CANDIDATES[c] for c in frame.columns}))
     return found
+
+
+def renamed(table: Table, name: str) -> Table:
+    """Return the same table under another name."""
+    return replace(table, name=name)
 
 
 def entity(segmentation: str) -> str:

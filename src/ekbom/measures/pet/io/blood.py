@@ -32,6 +32,7 @@ def read_blood(
     injection_s: float = 0.0,
     factor: float = 1.0,
     sort: bool = False,
+    unit: str | None = None,
 ) -> tuple[BloodData, tuple[Note, ...], dict[str, Any]]:
     """Read the blood of one scan.
 
@@ -46,6 +47,8 @@ def read_blood(
         corrected to TimeZero).
     sort : bool
         Permission to sort samples whose times do not increase.
+    unit : str, optional
+        Of activities for which the JSON declares none.
 
     Returns
     -------
@@ -71,7 +74,7 @@ def read_blood(
         source = source or path
         table, metadata = read_tsv(path), read_json(sidecars)
         _check_available(table, metadata, path)
-        found = _series(table, metadata, injection_s, factor, sort, notes)
+        found = _series(table, metadata, injection_s, factor, sort, unit, notes)
         if kind == "autosampler":
             meta["DispersionCorrected"] = metadata.get("DispersionCorrected", "n/a")
             if WHOLE in found:
@@ -120,6 +123,7 @@ def _series(
     injection_s: float,
     factor: float,
     sort: bool,
+    fallback: str | None,
     notes: list[Note],
 ) -> dict[str, tuple[Array, Array]]:
     path = table.path
@@ -150,6 +154,7 @@ def _series(
             if isinstance(unit, str) and unit.strip().lower() in ("percent", "%"):
                 values = values / 100
         else:
+            unit = unit or fallback
             values = (
                 values * units.concentration(unit, file=path, field=f"{column}: Units") * factor
             )

@@ -24,6 +24,7 @@ def read_inputfunction(
     *,
     injection_s: float = 0.0,
     factor: float = 1.0,
+    unit: str | None = None,
 ) -> tuple[BloodData, tuple[Note, ...]]:
     """Read an input function made by bloodstream.
 
@@ -35,6 +36,8 @@ def read_inputfunction(
         JSON files, outermost first. A bare ``Bq`` is read as Bq/mL.
     injection_s, factor : float
         See :func:`ekbom.measures.pet.io.blood.read_blood`.
+    unit : str, optional
+        Of columns for which the JSON declares none.
 
     Returns
     -------
@@ -57,9 +60,9 @@ def read_inputfunction(
     for column in ("AIF", "whole_blood_radioactivity"):
         if column not in table.columns and column != "AIF":
             continue
-        unit = column_field(metadata, column, "Units")
-        scale = units.concentration(unit, file=path, field=f"{column}: Units", bare_bq=True)
-        if unit == "Bq":
+        declared = column_field(metadata, column, "Units") or unit
+        scale = units.concentration(declared, file=path, field=f"{column}: Units", bare_bq=True)
+        if declared == "Bq":
             notes.append(Note("bare-bq", f"{path.name}: {column} in Bq, read as Bq/mL"))
         curves[column] = table.numbers(column) * scale * factor
     tp, plasma = _finite(t, curves["AIF"])

@@ -1,0 +1,452 @@
+"""``ekbom pet``: curves and blood in single files, without a study around them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from cyclopts import App, Parameter
+
+from ekbom.errors import Refused
+
+if TYPE_CHECKING:
+    from ekbom.measures.pet.input_fit import InputFit
+    from ekbom.measures.pet.regional import Regional
+    from ekbom.nouns import Figure, Note, Table
+
+app = App(
+    name="pet",
+    help="PET and blood in single files. A whole study goes through `ekbom run`.",
+)
+
+Parent = Literal[
+    "interpolate",
+    "auto",
+    "hill",
+    "power",
+    "exponential",
+    "single-exponential",
+    "inverse-gamma",
+    "none",
+]
+
+
+@app.command
+def fit(
+    out: Path,
+    /,
+    *,
+    tacs: Path,
+    input: Path,
+    units: str | None = None,
+    input_units: str | None = None,
+    decay_corrected: bool | None = None,
+    nuclide: str | None = None,
+    model: str = "2tcm",
+    regions: str | None = None,
+    tstar: str = "auto",
+    vb: Annotated[float, Parameter(name="--vB")] = 0.05,
+    compartment_vb: Annotated[str, Parameter(name="--compartment-vB")] = "free",
+    parent: Parent = "interpolate",
+    input_model: Literal["interpolate", "triexp"] = "interpolate",
+    delay: str = "0",
+    weights: Literal["auto", "column", "poisson", "duration", "uniform"] = "auto",
+    choose: Literal["aicc"] | None = None,
+    sort_blood: bool = False,
+    extrapolate_blood: bool = False,
+) -> int:
+    """Fit regional curves of one scan.
+
+    Parameters
+    ----------
+    out : Path
+        Folder for tables and figures.
+    tacs : Path
+        Curves (TSV): frame_start, frame_end in seconds and one column a region;
+        or StartTime, Duration, Weights and regions.
+    input : Path
+        Blood (TSV): time, plasma_radioactivity, metabolite_parent_fraction,
+        whole_blood_radioactivity; or time, AIF; or Time, Cpl_metabcorr, Cbl_dispcorr.
+    units : str
+        Of the curves (kBq/mL, Bq/mL ...), unless a JSON beside them declares it.
+    input_units : str
+        Of the blood; that of the curves by default.
+    decay_corrected : bool
+        Whether curves and blood are decay-corrected to injection. Must be said.
+    nuclide : str
+        11C, 18F ...: lets the model decay within frames as the scanner's correction
+        assumes, and makes Poisson weights.
+    model : str
+        1tcm, 2tcm, logan, ma1, separated by commas.
+    regions : str
+        Names or patterns, separated by commas; all by default.
+    tstar : str
+        Minutes from which Logan and MA1 use frames, or auto.
+    vb : float
+        Blood volume in Logan and MA1.
+    compartment_vb : str
+        Blood volume in compartment models: free, or a share.
+    parent : str
+        Model of the parent fraction.
+    input_model : str
+        Curve through parent plasma.
+    delay : str
+        Seconds by which tissue sees the blood late, or fit.
+    weights : str
+        Of the frames; auto takes a Weights column, else poisson with a nuclide, else
+        duration.
+    choose : str
+        aicc: say which compartment model has most evidence in each region.
+    sort_blood : bool
+        Sort samples whose times do not increase.
+    extrapolate_blood : bool
+        Extrapolate blood that ends well before the scan.
+    """
+    import numpy as np
+
+    from ekbom.measures.pet import qc, results
+    from ekbom.measures.pet.input_fit import fit_input
+    from ekbom.measures.pet.io.plain import read_input, read_tacs
+    from ekbom.measures.pet.regional import check_sizes, fit_regions
+    from ekbom.measures.pet.regions import Curves, tissue_curve
+
+    half_life = _half_life(nuclide)
+    read = read_tacs(tacs, unit=units, decay_corrected=decay_corrected, half_life=half_life)
+    names, values = _chosen(read.names, read.values, regions, tacs)
+    kind = _weights(weights, read.weights is not None, half_life, tacs)
+    settings = _settings(
+        model=[name.strip() for name in model.split(",") if name.strip()],
+        tstar=_number(tstar, "auto", "--tstar"),
+        vB=vb,
+        compartment={"vB": _number(compartment_vb, "free", "--compartment-vB")},
+        parent=parent,
+        input=input_model,
+        delay=_number(delay, "fit", "--delay"),
+        weights="uniform" if kind == "column" else kind,
+        frame_mean="plain" if half_life is None else "decay-weighted",
+    )
+    blood, said = read_input(
+        input,
+        unit=input_units or units,
+        sort=sort_blood,
+        decay_corrected=bool(decay_corrected),
+        half_life=half_life,
+    )
+    notes = [*read.notes, *said]
+    fitted = fit_input(
+        blood,
+        frames=read.frames,
+        parent=settings.parent,
+        plasma=settings.input,
+        extrapolate=extrapolate_blood,
+        needs_whole_blood=any(settings.blood_volume(m) != 0 for m in settings.model),
+    )
+    notes += fitted.notes
+    check_sizes(values, fitted, file=tacs, trust=False, notes=notes)
+    stem = tacs.name.removesuffix(".tsv").removesuffix("_tacs")
+    whole = Curves(stem, read.names, read.values, None, tacs, {})
+    curves = Curves(stem, names, values, None, tacs, {})
+    regional = fit_regions(
+        values,
+        names,
+        tissue_curve([whole]),
+        read.frames,
+        fitted,
+        settings,
+        weights=read.weights if kind == "column" else None,
+    )
+    notes += regional.notes
+    meta = {"Weights": kind, "Nuclide": nuclide or "n/a", **results.input_meta(fitted)}
+    kinpar = results.kinpar(regional, curves, slice(None), fitted.extrapolated_share, meta)
+    table = results.renamed(kinpar, "kinpar")
+    drawn = [qc.Drawn(name, one.fitted[: qc.PANELS]) for name, one in regional.fits.items()]
+    words = qc.settings_words(regional, settings, kind)
+    frames = read.frames
+    shown = names[: qc.PANELS]
+    figures = [
+        qc.blood_figure(fitted, name="blood"),
+        qc.fits_figure(
+            frames.mid, frames.start, frames.end, shown, values[: qc.PANELS], drawn,
+            name="fits", words=words,
+        ),
+        qc.residuals_figure(
+            frames.mid, qc.residuals(values, regional, frames), name="residuals", words=words
+        ),
+    ]  # fmt: skip
+    if regional.delay is not None:
+        figures.append(qc.delay_figure(regional.delay, name="delay"))
+    tables = [table, results.inputfunction(fitted, None, {}), *results.candidate_tables(fitted)]
+    if half_life is None:
+        _warn("no --nuclide: frames are compared with plain means of the model")
+    _show_notes(notes)
+    _show_fits(regional, np.asarray(table.frame["akaike_weight"]), choose)
+    _write(out, stem, tables, figures)
+    return 0
+
+
+@app.command
+def blood(
+    *files: Path,
+    units: str | None = None,
+    decay_corrected: bool = True,
+    nuclide: str | None = None,
+    until: float | None = None,
+    parent: Parent = "interpolate",
+    parent_f0: str = "free",
+    input: Literal["interpolate", "triexp", "auto"] = "interpolate",
+    plasma_over_blood: float | None = None,
+    sort_blood: bool = False,
+    extrapolate_blood: bool = False,
+) -> int:
+    """Make the input function of one scan: BLOOD.tsv [AUTOSAMPLER.tsv] OUT.
+
+    Parameters
+    ----------
+    files : Path
+        One or two recordings, then the folder for tables and figures. Units are
+        read from a JSON beside each recording.
+    units : str
+        Of the activities, unless the JSON declares them.
+    decay_corrected : bool
+        Whether the blood is decay-corrected to injection, as BIDS asks.
+    nuclide : str
+        11C, 18F ...; needed when it is not.
+    until : float
+        End of the scan in minutes; that of the samples by default.
+    parent : str
+        Model of the parent fraction; auto takes the parametric form of lowest AICc.
+    parent_f0 : str
+        Parent fraction at injection: free, or a number.
+    input : str
+        Curve through parent plasma.
+    plasma_over_blood : float
+        Ratio that makes plasma or whole blood when one is absent.
+    sort_blood : bool
+        Sort samples whose times do not increase.
+    extrapolate_blood : bool
+        Extrapolate blood that ends well before the scan.
+    """
+    import numpy as np
+
+    from ekbom.measures.pet import qc, results
+    from ekbom.measures.pet.blood import inspect
+    from ekbom.measures.pet.frames import Frames
+    from ekbom.measures.pet.input_fit import fit_input
+    from ekbom.measures.pet.io.plain import read_input
+
+    if not 2 <= len(files) <= 3:
+        raise Refused(
+            "The command needs one or two recordings and a folder.",
+            field="arguments",
+            found=f"{len(files)} paths",
+            expected="BLOOD.tsv [AUTOSAMPLER.tsv] OUT",
+            mend="give the folder for the results last",
+        )
+    *recordings, out = files
+    half_life = _half_life(nuclide)
+    data, said = read_input(
+        recordings[0],
+        second=recordings[1] if len(recordings) == 2 else None,
+        unit=units,
+        sort=sort_blood,
+        decay_corrected=decay_corrected,
+        half_life=half_life,
+    )
+    last = max(float(t[-1]) for t in (data.time_p, data.time_wb, data.time_c) if t is not None)
+    end = until if until is not None else last
+    fitted = fit_input(
+        data,
+        frames=Frames(np.array([0.0]), np.array([end]), half_life or np.inf),
+        parent=parent,
+        plasma=input,
+        parent_f0=_f0(parent_f0),
+        plasma_over_blood=plasma_over_blood,
+        extrapolate=extrapolate_blood,
+        needs_whole_blood=False,
+    )
+    notes = [*said, *fitted.notes]
+    if half_life is not None:
+        notes += inspect(data, half_life)
+    stem = recordings[0].name.removesuffix(".tsv").removesuffix("_blood")
+    _show_notes(notes)
+    _show_blood(fitted)
+    _write(
+        out,
+        stem,
+        [results.inputfunction(fitted, None, {}), *results.candidate_tables(fitted)],
+        [qc.blood_figure(fitted, name="blood")],
+    )
+    return 0
+
+
+def _settings(**given: Any) -> Any:
+    from pydantic import ValidationError
+
+    from ekbom.measures.pet.settings import PETSettings
+
+    try:
+        return PETSettings.model_validate(given)
+    except ValidationError as no:
+        first = no.errors()[0]
+        raise Refused(
+            "An option is not accepted.",
+            field="--" + "-".join(str(part) for part in first["loc"] if isinstance(part, str)),
+            found=first.get("input"),
+            expected=first["msg"],
+            mend="see `ekbom pet fit --help`",
+        ) from None
+
+
+def _number(text: str, word: str, option: str) -> float | str:
+    if text == word:
+        return text
+    try:
+        return float(text)
+    except ValueError:
+        raise Refused(
+            "An option is not a number.",
+            field=option,
+            found=repr(text),
+            expected=f"a number or {word}",
+            mend="see `ekbom pet fit --help`",
+        ) from None
+
+
+def _f0(text: str) -> float | None:
+    value = _number(text, "free", "--parent-f0")
+    return None if isinstance(value, str) else value
+
+
+def _half_life(nuclide: str | None) -> float | None:
+    if nuclide is None:
+        return None
+    from ekbom.measures.pet.half_lives import half_life
+
+    return half_life(nuclide)
+
+
+def _weights(asked: str, column: bool, half_life: float | None, tacs: Path) -> str:
+    if asked == "auto":
+        return "column" if column else "poisson" if half_life is not None else "duration"
+    if asked == "column" and not column:
+        raise Refused(
+            "The curves have no column of weights.",
+            file=tacs,
+            field="Weights",
+            mend="see --weights",
+        )
+    if asked == "poisson" and half_life is None:
+        raise Refused(
+            "Poisson weights need the nuclide.",
+            field="--nuclide",
+            found="nothing",
+            expected="11C, 18F ...",
+            mend="add --nuclide, or use --weights duration",
+        )
+    return asked
+
+
+def _chosen(
+    names: Sequence[str], values: Any, patterns: str | None, tacs: Path
+) -> tuple[tuple[str, ...], Any]:
+    if patterns is None:
+        return tuple(names), values
+    index: list[int] = []
+    for pattern in (part.strip() for part in patterns.split(",")):
+        hits = [i for i, name in enumerate(names) if fnmatchcase(name.lower(), pattern.lower())]
+        if not hits:
+            raise Refused(
+                "A region is not there.",
+                file=tacs,
+                field="--regions",
+                found=pattern,
+                expected=", ".join(names[:12]),
+                mend="name columns of the file; * stands for any letters",
+            )
+        index += [i for i in hits if i not in index]
+    return tuple(names[i] for i in index), values[index]
+
+
+def _console() -> Any:
+    from rich.console import Console
+
+    return Console(highlight=False)
+
+
+def _warn(text: str) -> None:
+    _console().print(f"[yellow]note[/] {text}")
+
+
+def _show_notes(notes: Sequence[Note]) -> None:
+    for note in dict.fromkeys(notes):
+        _warn(note.text.replace("[", "\\["))
+
+
+def _show_fits(regional: Regional, shares: Any, choose: str | None) -> None:
+    from rich.table import Table as Rich
+
+    columns = ("VT", "K1", "k2", "k3", "k4", "BPND", "vB")
+    rich = Rich(box=None, header_style="bold", pad_edge=False)
+    rich.add_column("region")
+    rich.add_column("model")
+    for name in ("V_T", "± SE", *columns[1:], "AICc", *(["weight"] if choose else [])):
+        rich.add_column(name, justify="right")
+    rich.add_column("flags")
+    count = len(regional.labels)
+    for row, label in enumerate(regional.labels):
+        for place, (model, one) in enumerate(regional.fits.items()):
+            cells = [_digits(one.params["VT"][row]), _digits(one.se["VT"][row])]
+            for name in columns[1:]:
+                estimated = name in one.params and (name != "vB" or "vB" in one.se)
+                cells.append(_digits(one.params[name][row]) if estimated else "")
+            cells.append(f"{one.aicc[row]:.1f}")
+            if choose:
+                share = shares[place * count + row]
+                cells.append("" if share != share else f"{share:.2f}")
+            rich.add_row(label if place == 0 else "", model, *cells, " ".join(one.flags[row]))
+    _console().print(rich)
+
+
+def _show_blood(fitted: InputFit) -> None:
+    from rich.table import Table as Rich
+
+    for title, frame in (("parent fraction", fitted.parent_table), ("parent plasma", fitted.table)):
+        if not len(frame):
+            continue
+        rich = Rich(
+            box=None, header_style="bold", pad_edge=False, title=title, title_justify="left"
+        )
+        for name in frame.columns:
+            rich.add_column(
+                str(name), justify="left" if name in ("model", "parameters") else "right"
+            )
+        for _, row in frame.iterrows():
+            rich.add_row(*(_digits(value) for value in row))
+        _console().print(rich)
+
+
+def _digits(value: object) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else ""
+    if isinstance(value, float):
+        return "" if value != value else f"{value:.4g}"
+    if hasattr(value, "item"):
+        return _digits(value.item())
+    return str(value)
+
+
+def _write(out: Path, stem: str, tables: Sequence[Table], figures: Sequence[Figure]) -> None:
+    import ekbom
+    from ekbom.study import files
+    from ekbom.study.products import table_sidecar
+
+    made = {"Name": "ekbom", "Version": ekbom.__version__}
+    for table in tables:
+        files.write_bytes(out / f"{stem}_{table.name}.tsv", files.tsv_bytes(table.frame))
+        sidecar = files.json_bytes(table_sidecar(table, made))
+        files.write_bytes(out / f"{stem}_{table.name}.json", sidecar)
+    for figure in figures:
+        files.write_bytes(out / f"{stem}_{figure.name}.{figure.kind}", figure.data)
+    _console().print(f"written to {out}", markup=False)
