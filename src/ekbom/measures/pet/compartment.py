@@ -1,0 +1,393 @@
+"""One- and two-tissue compartment models with arterial input.
+
+``C_PET = (1 - vB) sum_i phi_i (C_P (x) exp(-theta_i t)) + vB C_WB``. The rates are
+found by scanning every pair of a table of 512, so that no start is guessed,
+and polishing the best pair with the exact recursion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, polish, scan
+from ekbom.measures.pet.convolve import Grid, basis, frame_means
+
+Array = NDArray[np.float64]
+
+#: Compartment models: number of exponentials, and whether the second rate is zero.
+MODELS = {"1tcm": (1, False), "2tcm": (2, False), "2tcm-irreversible": (2, True)}
+#: Rates in the table that is scanned.
+NODES = 512
+#: Names of the columns of the covariance.
+COLUMNS = ("theta1", "theta2", "phi1", "phi2", "vB")
+
+# Columns of the Jacobian, scaled to length 1, that leave less than this are dependent.
+_SINGULAR = 1e-9
+
+
+@dataclass(frozen=True, eq=False)
+class Exponentials:
+    """Fits of N curves as sums of exponentials.
+
+    Attributes
+    ----------
+    theta, phi : (N, 2) arrays
+        Rates (1/min) and amplitudes (mL/cm3/min), faster first; the second is
+        NaN with one exponential.
+    vB : (N,) array
+    rss : (N,) array
+        Weighted residual sum of squares.
+    fitted : (N, F) array
+        kBq/mL.
+    cov : (N, 5, 5) array
+        Of :data:`COLUMNS`; NaN where a parameter is not estimated.
+    status : (N,) int array
+        0 converged, 1 stuck, 2 too many steps, 3 singular Jacobian, 4 no data.
+    """
+
+    theta: Array
+    phi: Array
+    vB: Array
+    rss: Array
+    fitted: Array
+    cov: Array
+    status: NDArray[np.int64]
+
+
+SINGULAR, NO_DATA = 3, 4
+
+
+def fit_exponentials(
+    tacs: Array,
+    grid: Grid,
+    weights: Array,
+    *,
+    n_exp: int,
+    trap: bool = False,
+    vB: float | None = None,
+    nodes: int = NODES,
+) -> Exponentials:
+    """Fit every curve; each is on its own, so order and threads change nothing.
+
+    Parameters
+    ----------
+    tacs : (N, F) array
+        kBq/mL, decay-corrected to injection.
+    grid : Grid
+    weights : (F,) array
+        Of squared residuals; 0 leaves a frame out.
+    n_exp : int
+        1 or 2.
+    trap : bool
+        Hold the second rate at zero (irreversible).
+    vB : float or None
+        Blood volume, or ``None`` to fit it within 0 to 0.2.
+    nodes : int
+        Rates in the table.
+
+    Returns
+    -------
+    Exponentials
+    """
+    root = np.sqrt(weights)
+    ln_rate = np.linspace(LN_MIN, LN_MAX, nodes)
+    rates = np.exp(ln_rate)
+    table = basis(np.concatenate((rates, [0.0])) if trap else rates, grid)[0] * root
+    blood = grid.whole_blood_mean * root
+    held = 0.0 if vB is None else vB
+    # a frame without weight may hold anything, also nothing
+    kept = np.where(weights > 0, tacs, 0.0)
+    data = (kept - held * grid.whole_blood_mean) * root
+    N, F = tacs.shape
+    theta, phi = np.full((N, 2), np.nan), np.full((N, 2), np.nan)
+    volume, rss = np.full(N, np.nan), np.full(N, np.nan)
+    fitted, cov = np.full((N, F), np.nan), np.full((N, 5, 5), np.nan)
+    status = np.full(N, NO_DATA, dtype=np.int64)
+    usable = np.isfinite(kept).all(axis=1) & (kept > 0).any(axis=1)
+    gram = _gram(table)
+    _fit_all(
+        np.flatnonzero(usable),
+        np.where(np.isfinite(data), data, 0.0),
+        ln_rate,
+        table,
+        gram,
+        _products(table, blood),
+        n_exp,
+        trap,
+        vB is None,
+        held,
+        root,
+        blood,
+        grid.whole_blood_mean,
+        grid.arrays,
+        theta,
+        phi,
+        volume,
+        rss,
+        fitted,
+        cov,
+        status,
+    )
+    return Exponentials(theta, phi, volume, rss, fitted, cov, status)
+
+
+def outcomes(model: str, fit: Exponentials) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return the parameters of a model and their standard errors.
+
+    Parameters
+    ----------
+    model : str
+        Of :data:`MODELS`.
+    fit : Exponentials
+
+    Returns
+    -------
+    params, se : dict of str to (N,) array
+        Delta method on the full covariance of rates, amplitudes and vB:
+        V_T = phi1/theta1 + phi2/theta2, K1 = phi1 + phi2, k2 = (phi1 theta1 +
+        phi2 theta2)/K1, k4 = theta1 theta2/k2, k3 = theta1 + theta2 - k2 - k4,
+        BP_ND = k3/k4, V_ND = K1/k2.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        params, slopes = _OUTCOMES[model](fit)
+        se: dict[str, Array] = {}
+        for name, slope in slopes.items():
+            use = [i for i in range(5) if slope[i] is not None]
+            g = np.stack([np.broadcast_to(slope[i], fit.vB.shape) for i in use], axis=1)
+            part = fit.cov[:, use][:, :, use]
+            se[name] = np.sqrt(np.einsum("ni,nij,nj->n", g, part, g))
+    return params, se
+
+
+_Slopes = dict[str, list[Any]]
+
+
+def _one_tissue(fit: Exponentials) -> tuple[dict[str, Array], _Slopes]:
+    k2, K1 = fit.theta[:, 0], fit.phi[:, 0]
+    params = {"VT": K1 / k2, "K1": K1, "k2": k2, "vB": fit.vB}
+    slopes: _Slopes = {
+        "VT": [-K1 / k2**2, None, 1 / k2, None, None],
+        "K1": [None, None, 1.0, None, None],
+        "k2": [1.0, None, None, None, None],
+        "vB": [None, None, None, None, 1.0],
+    }
+    return params, slopes
+
+
+def _two_tissue(fit: Exponentials) -> tuple[dict[str, Array], _Slopes]:
+    t1, t2 = fit.theta.T
+    p1, p2 = fit.phi.T
+    one, none = np.ones_like(t1), np.zeros_like(t1)
+    K1 = p1 + p2
+    dK1 = np.stack((none, none, one, one))
+    k2 = (p1 * t1 + p2 * t2) / K1
+    dk2 = (np.stack((p1, p2, t1, t2)) - k2 * dK1) / K1
+    k4 = t1 * t2 / k2
+    dk4 = (np.stack((t2, t1, none, none)) - k4 * dk2) / k2
+    # the difference t1 + t2 - k2 - k4, without its cancellation
+    k3 = (t1 - k2) * (k2 - t2) / k2
+    dk3 = np.stack((one, one, none, none)) - dk2 - dk4
+    BPND = k3 / k4
+    VND = K1 / k2
+    gradients = {
+        "VT": np.stack((-p1 / t1**2, -p2 / t2**2, 1 / t1, 1 / t2)),
+        "K1": dK1,
+        "k2": dk2,
+        "k3": dk3,
+        "k4": dk4,
+        "BPND": (dk3 - BPND * dk4) / k4,
+        "VND": (dK1 - VND * dk2) / k2,
+    }
+    params = {
+        "VT": p1 / t1 + p2 / t2,
+        "K1": K1,
+        "k2": k2,
+        "k3": k3,
+        "k4": k4,
+        "BPND": BPND,
+        "VND": VND,
+        "vB": fit.vB,
+    }
+    slopes: _Slopes = {name: [*g, None] for name, g in gradients.items()}
+    slopes["vB"] = [None, None, None, None, 1.0]
+    return params, slopes
+
+
+def _irreversible(fit: Exponentials) -> tuple[dict[str, Array], _Slopes]:
+    t1 = fit.theta[:, 0]
+    p1, Ki = fit.phi.T
+    K1 = p1 + Ki
+    share = p1 / K1
+    dshare = (Ki / K1**2, -p1 / K1**2)
+    params = {
+        "Ki": Ki,
+        "K1": K1,
+        "k2": t1 * share,
+        "k3": t1 * (1 - share),
+        "vB": fit.vB,
+    }
+    slopes: _Slopes = {
+        "Ki": [None, None, None, 1.0, None],
+        "K1": [None, None, 1.0, 1.0, None],
+        "k2": [share, None, t1 * dshare[0], t1 * dshare[1], None],
+        "k3": [1 - share, None, -t1 * dshare[0], -t1 * dshare[1], None],
+        "vB": [None, None, None, None, 1.0],
+    }
+    return params, slopes
+
+
+_OUTCOMES = {"1tcm": _one_tissue, "2tcm": _two_tissue, "2tcm-irreversible": _irreversible}
+
+
+@njit(cache=True)
+def _gram(B):  # type: ignore[no-untyped-def]
+    """``B B'`` by plain loops: the same bits whatever BLAS and threads."""
+    K, F = B.shape
+    G = np.empty((K, K))
+    for i in range(K):
+        for j in range(i, K):
+            dot = 0.0
+            for f in range(F):
+                dot += B[i, f] * B[j, f]
+            G[i, j] = dot
+            G[j, i] = dot
+    return G
+
+
+@njit(cache=True)
+def _products(B, q):  # type: ignore[no-untyped-def]
+    K, F = B.shape
+    P = np.empty(K)
+    for k in range(K):
+        dot = 0.0
+        for f in range(F):
+            dot += B[k, f] * q[f]
+        P[k] = dot
+    return P
+
+
+@njit(cache=True)
+def covariance(J, use, variance, out):  # type: ignore[no-untyped-def]
+    """Fill out (P, P) with ``variance (J J')^-1`` over the rows of J in use.
+
+    Parameters
+    ----------
+    J : (P, F) array
+        Weighted columns of the Jacobian, as rows; destroyed.
+    use : (P,) bool array
+    variance : float
+    out : (P, P) array
+
+    Returns
+    -------
+    bool
+        False when the rows in use are dependent (out is left as it was).
+    """
+    F = J.shape[1]
+    index = np.flatnonzero(use)
+    n = index.size
+    scale = np.empty(n)
+    R = np.zeros((n, n))
+    for a in range(n):
+        length = 0.0
+        for f in range(F):
+            length += J[index[a], f] ** 2
+        scale[a] = np.sqrt(length)
+        if not scale[a] > 0.0:
+            return False
+        for f in range(F):
+            J[index[a], f] /= scale[a]
+        for _ in range(2):
+            for b in range(a):
+                dot = 0.0
+                for f in range(F):
+                    dot += J[index[b], f] * J[index[a], f]
+                R[b, a] += dot
+                for f in range(F):
+                    J[index[a], f] -= dot * J[index[b], f]
+        left = 0.0
+        for f in range(F):
+            left += J[index[a], f] ** 2
+        left = np.sqrt(left)
+        if not left > _SINGULAR:
+            return False
+        R[a, a] = left
+        for f in range(F):
+            J[index[a], f] /= left
+    inverse = np.zeros((n, n))
+    for a in range(n):
+        inverse[a, a] = 1.0 / R[a, a]
+        for b in range(a - 1, -1, -1):
+            value = 0.0
+            for k in range(b + 1, a + 1):
+                value -= R[b, k] * inverse[k, a]
+            inverse[b, a] = value / R[b, b]
+    for a in range(n):
+        for b in range(n):
+            value = 0.0
+            for k in range(max(a, b), n):
+                value += inverse[a, k] * inverse[b, k]
+            out[index[a], index[b]] = variance * value / (scale[a] * scale[b])
+    return True
+
+
+@njit(cache=True, parallel=True)
+def _fit_all(  # type: ignore[no-untyped-def]
+    rows, data, ln_rate, table, gram, P, n_exp, trap, vb_free, held, root, blood, blood_mean,
+    grid, theta, phi, volume, rss, fitted, cov, status,
+):  # fmt: skip
+    F = data.shape[1]
+    used = 0
+    for f in range(F):
+        if root[f] > 0.0:
+            used += 1
+    for row in prange(rows.size):
+        n = rows[row]
+        y = data[n]
+        lt, coef = np.zeros(2), np.zeros(3)
+        i, j = scan(table, gram, blood, P, y, n_exp == 2, trap, vb_free)
+        lt[0] = ln_rate[i]
+        # with one column as good as any pair the other rate is anywhere but there
+        lt[1] = ln_rate[j] if 0 <= j < ln_rate.size else lt[0] - 1.0
+        if lt[1] < ln_rate[0]:
+            lt[1] = lt[0] + 1.0
+        rss[n], status[n] = polish(lt, n_exp, trap, y, blood, vb_free, root, grid, coef)
+        vB = coef[n_exp] if vb_free else held
+        volume[n] = vB
+        if n_exp == 2 and not trap and lt[1] > lt[0]:
+            lt[0], lt[1] = lt[1], lt[0]
+            coef[0], coef[1] = coef[1], coef[0]
+        J = np.zeros((5, F))
+        use = np.zeros(5, np.bool_)
+        w = np.empty((grid[1].size, 12))
+        b, d = np.empty(F), np.empty(F)
+        tissue = np.zeros(F)
+        for e in range(n_exp):
+            theta[n, e] = 0.0 if trap and e == 1 else np.exp(lt[e])
+            phi[n, e] = coef[e] / (1.0 - vB)
+            frame_means(theta[n, e], grid[0], grid[1], grid[2], grid[3], grid[4], grid[5], w, b, d)
+            for f in range(F):
+                tissue[f] += phi[n, e] * b[f]
+                J[e, f] = coef[e] * d[f] * root[f]
+                J[2 + e, f] = (1.0 - vB) * b[f] * root[f]
+            # without amplitude neither of the two can be told
+            use[e] = coef[e] > 0.0 and not (trap and e == 1)
+            use[2 + e] = coef[e] > 0.0 or (trap and e == 1)
+        p = n_exp * 2 - (1 if trap else 0) + (1 if vb_free else 0)
+        for f in range(F):
+            fitted[n, f] = (1.0 - vB) * tissue[f] + vB * blood_mean[f]
+            J[4, f] = (blood_mean[f] - tissue[f]) * root[f]
+        use[4] = vb_free
+        dropped = False
+        for e in range(n_exp):
+            if not use[2 + e]:
+                dropped = True
+        if used > p:
+            variance = rss[n] / (used - p)
+            if (not covariance(J, use, variance, cov[n]) or dropped) and status[n] == 0:
+                status[n] = SINGULAR
