@@ -26,6 +26,9 @@ app = App(
 app.command("ekbom.cli.run:run", name="run")
 app.command("ekbom.cli.plan:app", name="plan", help="Write or check a plan.")
 app.command("ekbom.cli.pet:app", name="pet", help="PET and blood, on plain files.")
+app.command(
+    "ekbom.cli.clinic:app", name="clinic", help="Diagnosis with reasons, scales, iron, response."
+)
 app.command("ekbom.cli.report:report", name="report")
 app.command("ekbom.cli.simulate:simulate", name="simulate")
 app.command("ekbom.cli.demo:demo", name="demo")

@@ -1,5 +1,7 @@
-"""Made cases with the verdict that must come out; shown in the documentation and re-run
-by ``ekbom validate clinic``."""
+"""Made cases with the verdict that must come out.
+
+They are shown in the documentation and run again by ``ekbom validate clinic``.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +17,7 @@ from ekbom.measures.clinic.facts import data_text
 from ekbom.measures.clinic.io.people import presentations
 from ekbom.measures.clinic.io.phenotype import from_frame
 
-
+# What is met as asked needs no line in a table.
 _PLAIN = re.compile(r"criterion [1-4] \(.*\) met")
 
 
@@ -58,13 +60,12 @@ def cases() -> list[Case]:
 def as_markdown() -> str:
     """Return the cases as a table for the documentation."""
     lines = [
-        "| case | what is told | 2012 | other sets | reasons (2012), criteria 1 to 4 only when not met |",
+        "| case | what is told | 2012 | other sets | reasons (2012), without plain 'met' |",
         "|---|---|---|---|---|",
     ]
     for case in cases():
         got = case.verdicts()
         other = "; ".join(f"{n}: {v.status.value}" for n, v in got.items() if n != "2012")
-        # What is met as asked needs no line in a table.
         why = "; ".join(w for w in got["2012"].why if not _PLAIN.fullmatch(w))
         lines.append(f"| {case.id} | {case.title} | {got['2012'].status.value} | {other} | {why} |")
     return "\n".join(lines) + "\n"

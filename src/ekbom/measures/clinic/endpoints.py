@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ekbom.errors import Refused
+from ekbom.measures.clinic.facts import fact
+from ekbom.measures.clinic.response import change
 
 Array = NDArray[np.float64]
 HOW = ("observed", "completers", "locf")
@@ -409,6 +411,77 @@ def _two_sample(x: Array, y: Array, scale: float) -> tuple[float, float, float, 
     half = float(stats.t.isf(0.025, df)) * se
     p = float(2 * stats.t.sf(abs(effect) / se, df)) if se > 0 else math.nan
     return effect, effect - half, effect + half, p
+
+
+def all_endpoints(
+    frame: pd.DataFrame,
+    visits: Sequence[str],
+    arms: tuple[str, str],
+    order: Sequence[str],
+    alpha: float = 0.05,
+) -> dict[str, pd.DataFrame]:
+    """Compute every endpoint of a plan, with its sensitivity analyses.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``participant_id``, ``session_id``, ``arm``, ``irls_total`` and, when
+        there, ``cgi_i``.
+    visits : sequence of str
+        In order; the first is the baseline.
+    arms : (treatment, control)
+        Names.
+    order : sequence of str
+        Endpoints, primary first: ``irls_change``, ``irls_responder``,
+        ``cgi_responder``, ``remission``.
+    alpha : float
+        Level of the family.
+
+    Returns
+    -------
+    dict
+        Tables ``endpoints``, ``gate``, ``missing``, ``tipping`` and ``long``
+        (for a mixed model).
+
+    Raises
+    ------
+    Refused
+        For an endpoint that is not known or has no data.
+    """
+    long = long_table(frame, "irls_total", visits)
+    last = long[long["visit"] == visits[-1]]
+    result = change(last["baseline"].to_numpy(dtype=float), last["value"].to_numpy(dtype=float))
+    shares = {"irls_responder": result.responder, "remission": result.remission_mild}
+    if "cgi_i" in frame:
+        cgi = frame[frame["session_id"] == visits[-1]].set_index("participant_id")["cgi_i"]
+        own = last["participant_id"].map(cgi).to_numpy(dtype=float)
+        limit = fact("response.cgi_responder")["max"]
+        shares["cgi_responder"] = np.where(np.isnan(own), np.nan, (own <= limit).astype(float))
+    known = ("irls_change", *shares)
+    strange = [name for name in order if name not in known]
+    if strange or not order:
+        raise Refused(
+            "The plan names an endpoint that cannot be computed.",
+            field="endpoints.order",
+            found=", ".join(strange) or "none",
+            expected=", ".join(known),
+        )
+    rows: list[Estimate] = []
+    for name in order:
+        if name == "irls_change":
+            rows += [endpoint_change(long, arms, name, how) for how in HOW]
+        else:
+            rows += endpoint_share(shares[name], last["arm"].tolist(), arms, name)
+    table = pd.DataFrame([vars(r) for r in rows])
+    table.insert(1, "role", np.where(table["endpoint"] == order[0], "primary", "secondary"))
+    p = {r.endpoint: r.p for r in rows if not r.sensitivity}
+    return {
+        "endpoints": table,
+        "gate": gate(order, p, alpha),
+        "missing": missing_patterns(long, visits),
+        "tipping": tipping_point(long, arms, np.arange(0.0, 21.0, 2.0), alpha),
+        "long": long,
+    }
 
 
 def _wide(frame: pd.DataFrame, columns: str, value: str, order: Sequence[str]) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ekbom.measures.clinic.decide import NOT_ADVICE, Outcome, Status, Verdict
+from ekbom.measures.clinic.decide import Outcome, Status, Verdict
 from ekbom.measures.clinic.facts import all_verified, cite, fact
 from ekbom.measures.clinic.iron import IronStatus
 from ekbom.measures.clinic.levodopa import LevodopaTest
@@ -19,9 +19,9 @@ from ekbom.measures.clinic.scales.score import Scored
 
 #: The last word of every explanation.
 STATEMENT = (
-    "This is a reading of recorded answers by published rules, for research. "
-    + NOT_ADVICE
-    + " Questions about health or treatment belong to a doctor."
+    "This is a reading of recorded answers by published rules, for research. It is not medical"
+    " advice, and not a diagnosis by a clinician. Questions about health or treatment belong to"
+    " a doctor."
 )
 
 
@@ -118,9 +118,11 @@ def _verdict(v: Verdict) -> list[Line]:
         )
     else:
         head = _PLAIN[v.status]
+        if v.status is Status.DEFINITE and not fact(f"criteria.sets.{v.set}")["fifth"]:
+            head += " This set does not ask whether something else explains them."
     text = f"{title}: {v.status.value}. {head}"
     lines = [Line(text, f"criteria {v.set}", cite(v.facts), v.verified)]
-    lines += [Line(f"  {w}") for w in v.why]
+    lines += [Line(f"  {w}") for w in v.why if w != v.status.value]
     if v.status in (Status.FOUR_MET, Status.VARIANT_FOUR_MET):
         row = fact("criteria.four_criteria")
         share = round((1.0 - row["specificity"]) * 100)
@@ -162,7 +164,8 @@ def _score(s: Scored) -> list[Line]:
     else:
         text = f"{name}: no score, {int(s.missing[0])} of {s.n_items} answers missing; it lies"
         text += f" between {low:g} and {high:g}" + (f" ({band})" if band != "n/a" else "")
-    return [Line(text + ".", s.rule, cite(s.facts), all_verified(s.facts))]
+    keys = s.facts_of(0)
+    return [Line(text + ".", str(s.rule[0]), cite(keys), all_verified(keys))]
 
 
 def _iron(status: IronStatus) -> list[Line]:

@@ -126,7 +126,7 @@ class ClinicMeasure:
                 continue
             cells = table.frame.loc[own[0]]
             rows[table.file] = {
-                "line": int(own[0]) + 2,
+                "line": int(own[0]),
                 "cells": {str(c): str(v) for c, v in cells.items() if not is_text(str(c))},
                 "units": dict(table.units),
             }
@@ -174,7 +174,7 @@ class ClinicMeasure:
                         )
                     where[name] = file
                     scores.append(_score(result, key))
-                    keys += result.facts
+                    keys += result.facts_of(0)
                 all_scored |= got
             person = [inputs.extra["participant"]]
             if people.has_diagnosis(table):
@@ -299,7 +299,7 @@ def _one(file: str, row: Mapping[str, Any]) -> Phenotype:
         file,
         sidecar={column: {"Units": unit} for column, unit in row["units"].items()},
     )
-    return Phenotype(table.file, table.frame, table.units, first_line=row["line"])
+    return Phenotype(table.file, table.frame.set_axis([row["line"]]), table.units)
 
 
 def _plain(known: Mapping[str, Any]) -> dict[str, Any]:

@@ -52,10 +52,12 @@ def judge_fifth(person: Presentation) -> Fifth:
     asked = {m: person.mimics.get(m, UNKNOWN) for m in known_mimics()}
     there = [m for m, a in asked.items() if a is YES]
     named = [m for m in listed_mimics() if asked[m] is UNKNOWN]
-    ask = tuple(f"was {label(m)} looked for?" for m in named)
+    ask: tuple[str, ...] = ()
     used = tuple(f"criteria.mimics.{m}" for m, a in asked.items() if a is not UNKNOWN)
     words = ", ".join(label(m) for m in there)
     missing = ", ".join(label(m) for m in named)
+    if named:
+        ask = (f"does any of these explain the symptoms: {missing}?",)
 
     if person.c5 is PAST:
         return Fifth(

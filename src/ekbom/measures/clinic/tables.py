@@ -78,9 +78,8 @@ def scale_table(name: str, ids: Ids, results: Mapping[str, Scored]) -> Table:
                     "band": result.band,
                     "n_items": result.n_items,
                     "missing": result.missing,
-                    "rule": np.full(n, result.rule, dtype=object),
-                    "source": np.full(n, cite(result.facts), dtype=object),
-                    "verified": all_verified(result.facts),
+                    "rule": result.rule,
+                    **_provenance(result),
                     "flags": np.where(result.flags == "", "n/a", result.flags),
                     "_row": np.arange(n),
                 }
@@ -103,7 +102,18 @@ def scale_table(name: str, ids: Ids, results: Mapping[str, Scored]) -> Table:
         **_PROVENANCE,
     }
     keys = [k for r in results.values() for k in r.facts]
+    keys += [k for r in results.values() if r.missing.any() for k in r.missing_facts]
     return Table(f"desc-scored_{name}", frame, columns, meta(keys))
+
+
+def _provenance(result: Scored) -> dict[str, Any]:
+    """Source and verified for each row: rows with items missing rest on more facts."""
+    both = (*result.facts, *result.missing_facts)
+    some = result.missing > 0
+    return {
+        "source": np.where(some, cite(both), cite(result.facts)),
+        "verified": np.where(some, all_verified(both), all_verified(result.facts)),
+    }
 
 
 def diagnosis_table(ids: Ids, verdicts: Sequence[Sequence[Verdict]], variants: bool) -> Table:

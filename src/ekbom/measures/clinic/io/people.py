@@ -110,14 +110,20 @@ def presentations(
                 row[name] = float(extra[name])
         if row["family_history"] is UNKNOWN and extra.get("family_history") in ("yes", "no"):
             row["family_history"] = Answer(extra["family_history"])
-        people.append(
-            Presentation(
+        try:
+            person = Presentation(
                 **row,
                 mimics={m: a[i] for m, a in mimics.items()},
                 body_parts=parts[i],
                 by_part=by_part,
             )
-        )
+        except Refused as no:
+            where = np.zeros(n, dtype=bool)
+            where[i] = True
+            raise table.refusal(
+                no.what, f"dx_{no.field}", where, found=no.found, expected=no.expected
+            ) from no
+        people.append(person)
     return people
 
 
@@ -175,8 +181,9 @@ def samples(table: Phenotype, ages: Sequence[float | None] | None = None) -> lis
         except Refused as no:
             where = np.zeros(len(table), dtype=bool)
             where[i] = True
-            no.file, no.field = table.file, f"{no.field}, {table.rows_at(where)}"
-            raise
+            raise table.refusal(
+                no.what, str(no.field), where, found=no.found, expected=no.expected, mend=no.mend
+            ) from no
     return out
 
 
@@ -254,10 +261,10 @@ def _agree(
                 wrong |= (own.missing < own.n_items) & ((total < own.lower) | (total > own.upper))
             if wrong.any():
                 first = int(np.flatnonzero(wrong)[0])
-                raise Refused(
+                raise table.refusal(
                     "A given total and the items disagree.",
-                    file=table.file,
-                    field=f"{part.given}, {table.rows_at(wrong)}",
+                    part.given,
+                    wrong,
                     found=f"{total[first]:g}",
                     expected=f"{own.value[first]:g}, the sum of the items"
                     if own.missing[first] == 0
@@ -310,10 +317,10 @@ def _parts(table: Phenotype) -> list[tuple[str, ...]]:
         if strange:
             where = np.zeros(len(table), dtype=bool)
             where[i] = True
-            raise Refused(
+            raise table.refusal(
                 "A body part is not known.",
-                file=table.file,
-                field=f"dx_body_parts, {table.rows_at(where)}",
+                "dx_body_parts",
+                where,
                 found=", ".join(strange),
                 expected=", ".join(known) + "; several with commas",
             )

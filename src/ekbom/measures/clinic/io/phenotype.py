@@ -7,10 +7,10 @@ answer in range is refused with row, column, value and range; -9 and 999 too.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,19 @@ from ekbom.measures.clinic.logic import UNKNOWN, Answer
 
 _MISSING = ("", "n/a")
 _SHOWN = 5
+_Result = TypeVar("_Result")
+
+
+class RowsRefused(Refused):
+    """Some rows are not accepted; the others may still be.
+
+    Attributes
+    ----------
+    lines : tuple of int
+        Lines of the file at fault.
+    """
+
+    lines: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -34,20 +47,17 @@ class Phenotype:
         Name in messages.
     frame : DataFrame
         Text cells; ``participant_id`` with prefix, ``session_id`` without, or
-        ``n/a``. Known columns only.
+        ``n/a``. Known columns only. The index is the line in the file.
     units : mapping of str to str
         Unit of a column, from the JSON beside the table.
     ignored : tuple of str
         Columns that are not known and were not read.
-    first_line : int
-        Line of the first row in the file, for messages.
     """
 
     file: str
     frame: pd.DataFrame
     units: Mapping[str, str] = field(default_factory=dict)
     ignored: tuple[str, ...] = ()
-    first_line: int = 2
 
     def __contains__(self, column: object) -> bool:
         return column in self.frame.columns
@@ -138,9 +148,38 @@ class Phenotype:
         """Return words for some rows: line and person, the first few."""
         index = np.flatnonzero(where)
         people = self.frame["participant_id"]
-        words = [f"line {i + self.first_line} ({people.iloc[i]})" for i in index[:_SHOWN]]
+        words = [f"line {people.index[i]} ({people.iloc[i]})" for i in index[:_SHOWN]]
         more = f" and {len(index) - _SHOWN} more" if len(index) > _SHOWN else ""
         return ", ".join(words) + more
+
+    def refusal(
+        self, what: str, column: str, where: NDArray[np.bool_], **parts: str | None
+    ) -> RowsRefused:
+        """Return the refusal of some rows, which names them.
+
+        Parameters
+        ----------
+        what : str
+            One sentence.
+        column : str
+            Column at fault.
+        where : (N,) ndarray of bool
+            Rows at fault.
+        **parts : str
+            ``found``, ``expected``, ``mend``.
+
+        Returns
+        -------
+        RowsRefused
+            To be raised.
+        """
+        fault = RowsRefused(what, file=self.file, field=f"{column}, {self.rows_at(where)}", **parts)
+        fault.lines = tuple(int(i) for i in self.frame.index[where])
+        return fault
+
+    def without(self, lines: Collection[int]) -> Phenotype:
+        """Return the table without the rows at these lines."""
+        return replace(self, frame=self.frame.drop(index=list(lines)))
 
     def _refuse(self, column: str, bad: NDArray[np.bool_], expected: str) -> None:
         index = int(np.flatnonzero(bad)[0])
@@ -150,13 +189,8 @@ class Phenotype:
             hint = "if this means missing, write n/a"
         elif found in ("0", "1") and "yes" in expected:
             hint = "write yes or no"
-        raise Refused(
-            "A value is not accepted.",
-            file=self.file,
-            field=f"{column}, {self.rows_at(bad)}",
-            found=found,
-            expected=expected,
-            mend=hint,
+        raise self.refusal(
+            "A value is not accepted.", column, bad, found=found, expected=expected, mend=hint
         )
 
 
@@ -263,7 +297,8 @@ def from_frame(
     kept["participant_id"] = _prefixed(kept["participant_id"], "sub-")
     sessions = kept["session_id"] if "session_id" in kept else pd.Series("n/a", kept.index)
     kept["session_id"] = sessions.str.removeprefix("ses-").replace("", "n/a")
-    table = Phenotype(file, kept.reset_index(drop=True), _units(sidecar or {}, names), ignored)
+    kept.index = pd.RangeIndex(2, len(kept) + 2)
+    table = Phenotype(file, kept, _units(sidecar or {}, names), ignored)
     empty = kept["participant_id"].isin(["sub-", "sub-n/a"]).to_numpy()
     if empty.any():
         raise Refused("A row has no participant.", file=file, field=table.rows_at(empty))
@@ -303,3 +338,40 @@ def _units(sidecar: Mapping[str, Any], names: Mapping[str, str]) -> dict[str, st
         if isinstance(row, dict) and isinstance(row.get("Units"), str):
             units[names.get(column, column)] = row["Units"]
     return units
+
+
+def tolerant(
+    table: Phenotype, work: Callable[[Phenotype], _Result]
+) -> tuple[_Result, Phenotype, list[RowsRefused]]:
+    """Do some work, leaving out rows that it refuses until it goes through.
+
+    Parameters
+    ----------
+    table : Phenotype
+        All rows.
+    work : callable
+        Takes a table; raises :class:`RowsRefused` for rows at fault.
+
+    Returns
+    -------
+    result : object
+        Of the work on the rows kept.
+    kept : Phenotype
+        Those rows.
+    refused : list of RowsRefused
+        What was left out, in the order found.
+
+    Raises
+    ------
+    Refused
+        What is wrong with the table as a whole, or with every row of it.
+    """
+    refused: list[RowsRefused] = []
+    while True:
+        try:
+            return work(table), table, refused
+        except RowsRefused as no:
+            refused.append(no)
+            table = table.without(no.lines)
+            if not len(table):
+                raise

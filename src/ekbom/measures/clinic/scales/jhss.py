@@ -71,7 +71,7 @@ def jhss(
     return Scored(
         name="JHSS",
         unit="ordinal 0-4",
-        rule="usual hour of onset; bedtime needed to tell 1 from 2",
+        rule=np.full(len(value), "usual hour of onset; bedtime tells 1 from 2", dtype=object),
         value=value,
         lower=lower,
         upper=upper,

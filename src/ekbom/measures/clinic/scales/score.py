@@ -34,8 +34,10 @@ class Scored:
 
     Attributes
     ----------
-    name, unit, rule : str
-        Measure, its unit, and the missing-item rule that was followed.
+    name, unit : str
+        Measure and its unit.
+    rule : (N,) ndarray of str
+        Rule that was followed for each person.
     value, lower, upper : (N,) ndarray
         Score, and the range of scores that the missing items allow; both ends
         equal the value when nothing is missing.
@@ -46,13 +48,13 @@ class Scored:
         Severity band or ``n/a``; flags joined by commas, empty when none.
     missing : (N,) ndarray of int
         Items missing, of ``n_items``.
-    facts : tuple of str
-        Keys of the data rows used.
+    facts, missing_facts : tuple of str
+        Keys of the data rows used for everyone, and for those with items missing.
     """
 
     name: str
     unit: str
-    rule: str
+    rule: Text
     value: Array
     lower: Array
     upper: Array
@@ -63,6 +65,11 @@ class Scored:
     missing: NDArray[np.int64]
     n_items: int
     facts: tuple[str, ...]
+    missing_facts: tuple[str, ...] = ()
+
+    def facts_of(self, row: int) -> tuple[str, ...]:
+        """Return the keys of the data rows used for one person."""
+        return self.facts + (self.missing_facts if self.missing[row] else ())
 
 
 def score(
@@ -166,8 +173,6 @@ def _finish(
     flags: Text,
 ) -> Scored:
     keys = list(part.facts)
-    if (missing > 0).any():
-        keys.append(f"scales.{scale.key}.missing")
     banded = part.name.endswith("_total") and bool(scale.bands)
     if banded:
         keys += [b.fact for b in scale.bands]
@@ -179,24 +184,41 @@ def _finish(
     else:
         band = np.full(len(value), "n/a", dtype=object)
     sem, mdc, error_facts = error_of(part)
-    if unverified([*keys, *error_facts]):
-        plain = flags == ""
-        flags = np.where(plain, "unverified", np.char.add(flags.astype(str), ",unverified"))
+    facts_ = (*keys, *error_facts)
+    missing_facts = (f"scales.{scale.key}.missing", "scales.proration")
+    rule = np.full(len(value), "sum of the items" if n > 1 else "as answered", dtype=object)
+    rule[flags == "total_given"] = "total as given"
+    rule[missing > 0] = scale.missing_rule
+    open_ = np.full(len(value), bool(unverified(facts_)))
+    if unverified(missing_facts):
+        open_ |= missing > 0
     return Scored(
         name=part.name,
         unit=part.unit,
-        rule=scale.missing_rule,
+        rule=rule,
         value=value,
         lower=lower,
         upper=upper,
         sem=sem,
         mdc90=mdc,
         band=band,
-        flags=flags.astype(object),
+        flags=mark(flags, open_),
         missing=missing,
         n_items=n,
-        facts=(*keys, *error_facts),
+        facts=facts_,
+        missing_facts=missing_facts,
     )
+
+
+def mark(flags: Text, unverified_: NDArray[np.bool_]) -> Text:
+    """Add the word ``unverified`` to the flags of some rows."""
+    out = flags.copy()
+    out[unverified_ & (flags == "")] = "unverified"
+    more = unverified_ & (flags != "")
+    # Few different texts, many rows.
+    for text in set(flags[more]):
+        out[more & (flags == text)] = f"{text},unverified"
+    return out
 
 
 def bands_between(bands: tuple[Band, ...], lower: Array, upper: Array) -> Text:

@@ -1,0 +1,523 @@
+"""`ekbom clinic`: scores, criteria, iron, response and explanations, on tables."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, Literal, TypeVar
+
+import numpy as np
+import pandas as pd
+from cyclopts import App, Parameter
+from rich.console import Console
+
+from ekbom import __version__
+from ekbom.errors import Refused
+from ekbom.measures.clinic import tables
+from ekbom.measures.clinic.decide import NOT_ADVICE, decide_all
+from ekbom.measures.clinic.endpoints import all_endpoints
+from ekbom.measures.clinic.explain import Line, explain
+from ekbom.measures.clinic.facts import facts, sources
+from ekbom.measures.clinic.io import people
+from ekbom.measures.clinic.io.long import from_long, is_long
+from ekbom.measures.clinic.io.phenotype import Phenotype, read_phenotype, tolerant
+from ekbom.measures.clinic.iron import iron_status
+from ekbom.measures.clinic.levodopa import levodopa_test
+from ekbom.measures.clinic.response import FACTS, response_table, thresholds
+from ekbom.measures.clinic.scales.augmentation import augmentation
+from ekbom.measures.clinic.settings import ClinicSettings
+from ekbom.nouns import Column, Table
+from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
+
+app = App(name="clinic", help="Diagnosis with reasons, scales, iron status, response.")
+_R = TypeVar("_R")
+_out = Console(highlight=False, soft_wrap=True)
+
+Strict = Annotated[bool, Parameter(help="Refuse the whole table when a row is at fault.")]
+Columns = Annotated[
+    Path | None, Parameter(help="JSON that maps local column names to names of this room.")
+]
+
+
+@app.command
+def score(
+    *paths: Path,
+    scales: str | None = None,
+    strict: Strict = False,
+    prorate: bool = False,
+    rls6_total: bool = False,
+    columns: Columns = None,
+) -> int:
+    """Score the scales of one or more tables: TABLE.tsv ... OUT.
+
+    Parameters
+    ----------
+    paths
+        Phenotype tables, then the output folder.
+    scales
+        Scales to score, with commas; all that have columns by default.
+    prorate
+        Prorate a score with one item missing, where the rules leave it open.
+    rls6_total
+        Give the sum of the RLS-6 too.
+    """
+    if len(paths) < 2:
+        raise Refused(
+            "Tables and an output folder are needed.",
+            found=f"{len(paths)} paths",
+            expected="TABLE.tsv [TABLE.tsv ...] OUT",
+        )
+    *inputs, out = paths
+    asked = ClinicSettings(scales=_split(scales)) if scales else ClinicSettings()
+    refused: list[Refused] = []
+    done: dict[str, Path] = {}
+    for path in inputs:
+        table = _read(path, columns)
+        found = [k for k in people.scales_in(table) if asked.scales is None or k in asked.scales]
+        if not found:
+            raise Refused(
+                "The table holds no column of a scale.",
+                file=path,
+                found=", ".join(table.ignored[:8]) or "no other columns",
+                expected="columns such as irls_01 or irls_total",
+                mend="name the columns so, or map them with --columns",
+            )
+        for key in found:
+            if key in done:
+                raise Refused(
+                    "One scale is in two tables.", file=path, field=key,
+                    found=f"{done[key]} and {path}", expected="one table a scale",
+                )  # fmt: skip
+            done[key] = path
+            results, kept, no = _work(
+                table,
+                partial(people.scored, key=key, prorate=prorate, on_request=rls6_total),
+                strict,
+            )
+            refused += no
+            if results:
+                made = tables.scale_table(key, _ids(kept), results)
+                _write(out, made)
+                for name, r in results.items():
+                    given = int((~np.isnan(r.value)).sum())
+                    _say(f"{name}: {given} of {len(kept)} scored")
+    return _end(out, refused)
+
+
+@app.command
+def diagnose(
+    table: Path,
+    out: Path,
+    *,
+    criteria: str = "2012,2003",
+    variants: Literal["exclude", "include"] = "exclude",
+    strict: Strict = False,
+    columns: Columns = None,
+) -> int:
+    """Decide under criteria sets, with reasons, for every row of a table.
+
+    Parameters
+    ----------
+    table
+        Table with dx_ columns.
+    out
+        Output folder.
+    criteria
+        Sets with commas: 1995, 2003, 2012, icsd3tr.
+    variants
+        Whether variants without the legs count as RLS.
+    """
+    sets = ClinicSettings.model_validate({"criteria": _split(criteria)}).criteria
+    read = _read(table, columns)
+    if not people.has_diagnosis(read):
+        raise Refused("The table holds no answers to criteria.", file=table,
+                      expected="columns dx_c1 to dx_c5")  # fmt: skip
+    verdicts, kept, refused = _work(
+        read, lambda t: [decide_all(p, sets) for p in people.presentations(t)], strict
+    )
+    made = tables.diagnosis_table(_ids(kept), verdicts, variants == "include")
+    _write(out, made)
+    _count(made, "set", "status")
+    return _end(out, refused)
+
+
+@app.command
+def iron(table: Path, out: Path, *, strict: Strict = False, columns: Columns = None) -> int:
+    """Hold iron values against the guidelines, side by side.
+
+    Parameters
+    ----------
+    table
+        Table with ferritin, iron, tibc ... and units in the JSON beside it.
+    out
+        Output folder.
+    """
+    read = _read(table, columns)
+    results, kept, refused = _work(
+        read, lambda t: [iron_status(s) for s in people.samples(t)], strict
+    )
+    mixed = people.mixed_assays(read)
+    warning = ""
+    if mixed:
+        ratio = facts()["iron.assay"]["roche_over_beckman"]
+        warning = (
+            f"several ferritin assays in one table ({len(mixed)}): they may differ by a factor"
+            f" of about {ratio:g} (not checked); nothing was converted"
+        )
+        _say(f"warning: {warning}")
+    made = tables.iron_table(_ids(kept), results, warning)
+    _write(out, made)
+    _count(made, "guideline", "status")
+    return _end(out, refused)
+
+
+@app.command
+def levodopa(table: Path, out: Path, *, strict: Strict = False, columns: Columns = None) -> int:
+    """Judge levodopa tests.
+
+    Parameters
+    ----------
+    table
+        Table with ldopa_vas_000 to ldopa_vas_120 (and ldopa_urge_...).
+    out
+        Output folder.
+    """
+    read = _read(table, columns)
+    kinds = people.levodopa_kinds(read)
+    if not kinds:
+        raise Refused("The table holds no levodopa test.", file=table,
+                      expected="columns ldopa_vas_000 to ldopa_vas_120")  # fmt: skip
+    results, kept, refused = _work(
+        read,
+        lambda t: [levodopa_test(v, k) for k in kinds for v in people.levodopa_curves(t, k)],
+        strict,
+    )
+    made = tables.levodopa_table(_ids(kept) * len(kinds), results)
+    _write(out, made)
+    _count(made, "status")
+    return _end(out, refused)
+
+
+@app.command(name="augmentation")
+def augmentation_(
+    table: Path, out: Path, *, strict: Strict = False, columns: Columns = None
+) -> int:
+    """Apply the augmentation rule of 2007.
+
+    Parameters
+    ----------
+    table
+        Table with mpi_ columns.
+    out
+        Output folder.
+    """
+    results, kept, refused = _work(
+        _read(table, columns), lambda t: [augmentation(x) for x in people.treatments(t)], strict
+    )
+    made = tables.augmentation_table(_ids(kept), results)
+    _write(out, made)
+    _count(made, "augmentation")
+    return _end(out, refused)
+
+
+@app.command
+def response(
+    table: Path, out: Path, *, baseline: str, strict: Strict = False, columns: Columns = None
+) -> int:
+    """Compare the IRLS of later sessions with the baseline.
+
+    Parameters
+    ----------
+    table
+        Table with IRLS items or totals, one row a person and session.
+    out
+        Output folder.
+    baseline
+        Session that is the baseline.
+    """
+    long, refused = _visits(_read(table, columns), strict)
+    first = baseline.removeprefix("ses-")
+    if first not in set(long["session_id"]):
+        raise Refused(
+            "The baseline session is not in the table.",
+            file=table,
+            field="--baseline",
+            found=baseline,
+            expected=", ".join(dict.fromkeys(long["session_id"])),
+        )
+    frame = response_table(long.rename(columns={"irls_total": "value"}), first)
+    words = {
+        "baseline": "IRLS total at baseline",
+        "value": "IRLS total now",
+        "delta": "now minus baseline, negative is better",
+        "percent": "change in percent of baseline, n/a at baseline 0",
+        "responder_50": "fall of at least half, 1 or 0",
+        "rci": "reliable change index, delta / (sqrt(2) SEM)",
+        "reliable": "beyond measurement error, 1 or 0",
+    }
+    labels = {
+        name: f"{row['points']:g} points: {row['label']}" for name, row in thresholds().items()
+    }
+    words |= labels
+    named = {c: Column(words.get(c, c.replace("_", " "))) for c in map(str, frame.columns)}
+    _write(out, Table("response", frame, named, tables.meta(FACTS)))
+    for c in ("responder_50", "mcic_minimal", "mcic_much", "mcid_review", "cohort_change"):
+        known = frame[c].dropna()
+        _say(f"{c}: {int(known.sum())} of {len(known)}")
+    return _end(out, refused)
+
+
+@app.command
+def endpoints(
+    table: Path, out: Path, *, plan: Path, strict: Strict = False, columns: Columns = None
+) -> int:
+    """Compute the endpoints that a plan names, in its order.
+
+    Parameters
+    ----------
+    table
+        Table with IRLS, arm, and when there cgi_i, one row a person and session.
+    out
+        Output folder.
+    plan
+        TOML with [endpoints]: visits (baseline first), arms (treatment, control), order
+        (primary first).
+    """
+    try:
+        text = plan.read_bytes()
+        asked = tomllib.loads(text.decode("utf-8"))["endpoints"]
+        visits, arms, order = asked["visits"], asked["arms"], asked["order"]
+    except (OSError, ValueError, KeyError) as fault:
+        raise Refused(
+            "The plan of the trial cannot be read.",
+            file=plan,
+            found=str(fault),
+            expected="[endpoints] with visits, arms and order",
+        ) from fault
+    digest = hashlib.sha256(text).hexdigest()
+    stored = out / "phenotype" / "endpoints.json"
+    first = digest
+    if stored.is_file():
+        first = json.loads(stored.read_text(encoding="utf-8")).get("PlanFirstSeen", digest)
+    _say(f"plan {digest[:16]}, first seen with these data as {first[:16]}")
+    if first != digest:
+        _say("the plan was changed after the data were first seen; every result says so")
+    long, refused = _visits(_read(table, columns), strict)
+    if "arm" not in long:
+        raise Refused("The table does not say who was in which arm.", file=table, field="arm",
+                      expected="a column arm")  # fmt: skip
+    made = all_endpoints(long, [str(v) for v in visits], (arms[0], arms[1]), list(order))
+    more: dict[str, Any] = {
+        "PlanFirstSeen": first,
+        "Plan": digest,
+        "PlanChanged": first != digest,
+    }
+    for name, frame in made.items():
+        named = {str(c): Column(str(c).replace("_", " ")) for c in frame}
+        _write(out, Table(name, frame, named, tables.meta(FACTS) | more))
+    for row in made["endpoints"].itertuples(index=False):
+        _say(
+            f"{row.endpoint} ({row.population}): {row.estimate:.3g}"
+            f" ({row.lower:.3g} to {row.upper:.3g}), p {row.p:.3g}"
+        )
+    return _end(out, refused)
+
+
+@app.command(name="explain")
+def explain_(
+    bids_dir: Path,
+    *,
+    participant_label: str,
+    session: str | None = None,
+    criteria: str = "2012,2003",
+) -> int:
+    """Explain one person's results in plain language; nothing is written.
+
+    Parameters
+    ----------
+    bids_dir
+        Study with phenotype/*.tsv.
+    participant_label
+        With or without sub-.
+    session
+        One session only.
+    criteria
+        Sets with commas.
+    """
+    person = "sub-" + participant_label.removeprefix("sub-")
+    sets = ClinicSettings.model_validate({"criteria": _split(criteria)}).criteria
+    paths = sorted((bids_dir / "phenotype").glob("*.tsv"))
+    if not paths:
+        raise Refused("The study has no phenotype tables.", file=bids_dir / "phenotype",
+                      expected="tables such as irls.tsv")  # fmt: skip
+    by_session: dict[str, list[Phenotype]] = {}
+    for path in paths:
+        header = pd.read_csv(path, sep="\t", nrows=0).columns
+        if "participant_id" not in header:
+            continue
+        table = read_phenotype(path)
+        mine = table.frame["participant_id"] == person
+        if session is not None:
+            mine &= table.frame["session_id"].isin([session.removeprefix("ses-"), "n/a"])
+        for line in table.frame.index[mine]:
+            others = [i for i in table.frame.index if i != line]
+            one = table.without(others)
+            by_session.setdefault(one.frame["session_id"].iloc[0], []).append(one)
+    if not by_session:
+        raise Refused("This person is in no phenotype table.", file=bids_dir / "phenotype",
+                      field="participant_id", found=person)  # fmt: skip
+    lines: list[Line] = []
+    for name, own in sorted(by_session.items()):
+        lines.append(Line(person + ("" if name == "n/a" else f", session {name}")))
+        lines += _explained(own, sets)[:-1]
+    for line in [*lines, explain()[-1]]:
+        _out.print(str(line), markup=False)
+    return 0
+
+
+def _explained(own: Sequence[Phenotype], sets: Sequence[str]) -> list[Line]:
+    dx = [t for t in own if people.has_diagnosis(t)]
+    return explain(
+        verdicts=[v for t in dx for v in decide_all(people.presentations(t)[0], sets)],
+        scores=[s for t in own for k in people.scales_in(t) for s in people.scored(t, k).values()],
+        iron=[iron_status(people.samples(t)[0]) for t in own if people.has_iron(t)],
+        levodopa=[
+            levodopa_test(people.levodopa_curves(t, k)[0], k)
+            for t in own
+            for k in people.levodopa_kinds(t)
+        ],
+        augmentation=[
+            augmentation(people.treatments(t)[0]) for t in own if people.has_augmentation(t)
+        ],
+    )
+
+
+@app.command(name="sources")
+def sources_(*, unverified: bool = False) -> int:
+    """Print every fact with its source, and whether it was checked.
+
+    Parameters
+    ----------
+    unverified
+        Only those that were not.
+    """
+    shown = [f for f in facts().values() if not (unverified and f.verified)]
+    for f in shown:
+        source = sources()[f.source]
+        values = ", ".join(f"{k} = {v}" for k, v in f.values.items() if k not in _WORDS)
+        mark = "checked" if f.verified else "NOT CHECKED"
+        _out.print(f"{f.key}: {values or 'words only'}", markup=False)
+        _out.print(f"    {mark}; {source}, {source.reference} ({source.seen})", markup=False)
+        if f.note:
+            _out.print(f"    {f.note}", markup=False)
+    n = sum(not f.verified for f in facts().values())
+    _say(f"{len(facts())} facts, {n} of them not checked against their source")
+    return 0
+
+
+_WORDS = ("title", "features", "labels", "from", "licence", "text")
+
+
+def _split(text: str | None) -> list[str]:
+    return [t.strip() for t in (text or "").split(",") if t.strip()]
+
+
+def _read(path: Path, columns: Path | None) -> Phenotype:
+    names = None
+    if columns is not None:
+        try:
+            names = json.loads(columns.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as fault:
+            raise Refused(
+                "The column map cannot be read.",
+                file=columns,
+                found=str(fault),
+                expected='{"local name": "irls_01"}',
+            ) from fault
+        names = names.get("columns", names)
+    if not path.is_file():
+        raise Refused("The table is not there.", file=path, expected="a .tsv or .csv file")
+    separator = "," if path.suffix == ".csv" else "\t"
+    header = pd.read_csv(path, sep=separator, dtype=str, nrows=0)
+    if is_long(header):
+        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
+        read = from_long(frame, str(path), columns=names)
+    else:
+        read = read_phenotype(path, columns=names)
+    if read.ignored:
+        _say(f"{path.name}: columns not used: {', '.join(read.ignored)}")
+    return read
+
+
+def _visits(table: Phenotype, strict: bool) -> tuple[pd.DataFrame, list[Refused]]:
+    def work(t: Phenotype) -> pd.DataFrame:
+        frame = t.frame[["participant_id", "session_id"]].reset_index(drop=True)
+        frame["irls_total"] = people.scored(t, "irls")["IRLS_total"].value
+        if "cgi_i" in t:
+            frame["cgi_i"] = t.numbers("cgi_i", 1, 7, integer=True)
+        if "arm" in t:
+            frame["arm"] = t.text("arm")
+        return frame
+
+    if "irls" not in people.scales_in(table):
+        raise Refused("The table holds no IRLS.", file=table.file,
+                      expected="columns irls_01 to irls_10, or irls_total")  # fmt: skip
+    result, _, refused = _work(table, work, strict)
+    return result, refused
+
+
+def _work(
+    table: Phenotype, work: Callable[[Phenotype], _R], strict: bool
+) -> tuple[_R, Phenotype, list[Refused]]:
+    if strict:
+        return work(table), table, []
+    result, kept, refused = tolerant(table, work)
+    return result, kept, list(refused)
+
+
+def _ids(table: Phenotype) -> list[tuple[str, str]]:
+    frame = table.frame
+    return list(zip(frame["participant_id"], frame["session_id"], strict=True))
+
+
+def _write(out: Path, table: Table) -> None:
+    folder = out / "phenotype"
+    described = {
+        "Name": "ekbom clinic",
+        "BIDSVersion": "1.10.0",
+        "DatasetType": "derivative",
+        "GeneratedBy": [{"Name": "ekbom", "Version": __version__}],
+    }
+    if not (out / "dataset_description.json").exists():
+        write_bytes(out / "dataset_description.json", json_bytes(described))
+    write_bytes(folder / f"{table.name}.tsv", tsv_bytes(table.frame))
+    columns = {
+        name: {"Description": c.description} | ({"Units": c.unit} if c.unit else {})
+        for name, c in table.columns.items()
+    }
+    write_bytes(folder / f"{table.name}.json", json_bytes(columns | dict(table.meta)))
+
+
+def _count(table: Table, *columns: str) -> None:
+    counts = table.frame[list(columns)].value_counts(sort=False).reset_index()
+    for row in counts.itertuples(index=False):
+        _say(": ".join(str(cell) for cell in row))
+
+
+def _say(text: str) -> None:
+    _out.print(text, markup=False)
+
+
+def _end(out: Path, refused: Sequence[Refused]) -> int:
+    _say(f"written to {out / 'phenotype'}")
+    _say(NOT_ADVICE)
+    if not refused:
+        return 0
+    _say("left out:")
+    for no in refused:
+        _say(str(no))
+    return 3
