@@ -68,6 +68,39 @@ def effect_table(
     )
 
 
+def as_left(about: dict[str, Any], slug: str) -> dict[str, Any]:
+    """Put what is known of an answer in the places where a run leaves it."""
+    about = dict(about)
+    question = about["question"]
+    meta = {
+        "alpha": about.pop("alpha"),
+        "references": about.pop("references"),
+        "warnings": [],
+        "method": "max-t",
+        "permutations": 64,
+        "exhaustive": True,
+        "threshold": 4.5,
+    }
+    return {
+        **about,
+        "effect": {"text": about["effect"], "slug": slug},
+        "over": question["over"],
+        "outcome": question["outcome"],
+        "outcome_name": "VT",
+        "outcome_method": question["method"],
+        "words": {"results": about.pop("results"), "methods": ""},
+        "meta": meta,
+        "dropped": [
+            {
+                "participant_id": "sub-13",
+                "session_id": "retest",
+                "run_id": "n/a",
+                "reason": "refused: blood samples are not in order of time",
+            }
+        ],
+    }
+
+
 def answer(
     folder: Path,
     effect: str,
@@ -77,7 +110,7 @@ def answer(
     methods: str = "Methods were used (Freedman and Lane 1983). Values: VT in mL/cm3.",
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "answer.json").write_text(json.dumps(about, indent=1))
+    (folder / "answer.json").write_text(json.dumps(as_left(about, effect), indent=1))
     described = {"effect": {"Description": "Estimate of the effect", "Units": "mL/cm3"}}
     tsv(folder / f"desc-{effect}_regions.tsv", regions, described)
     tsv(folder / f"desc-{effect}_values.tsv", values)
@@ -283,8 +316,8 @@ def _questions(
                 "question": {"name": "celecoxib", **questions["celecoxib"], "method": method},
                 "effect": "session: blocked - baseline",
                 "results": text,
-                "permissions": [
-                    {"participant_id": "sub-02", "session_id": "blocked", "codes": ["blood-sorted"]}
+                "permitted": [
+                    {"participant_id": "sub-02", "session_id": "blocked", "run_id": "n/a", "permissions": ["blood-sorted"]}
                 ],
             },
             table,
@@ -326,7 +359,7 @@ def _questions(
         {
             **base,
             "n": n1 + n2,
-            "question": questions["group"],
+            "question": {"name": "group", **questions["group"]},
             "effect": "rls - control",
             "results": "No difference between rls and control was found in any of 7 regions.",
         },
@@ -344,7 +377,7 @@ def _questions(
         {
             **base,
             "n": n1,
-            "question": questions["severity"],
+            "question": {"name": "severity", **questions["severity"]},
             "effect": "irls_total",
             "results": "VT fell with irls_total in 6 of 7 regions after correction.",
         },
@@ -446,24 +479,24 @@ def _voxels(
     folder.mkdir(parents=True)
     for name, values in (
         ("stat-t_statmap", t),
-        ("pmap-fwe_statmap", -np.log10(np.where(brain, p, 1.0))),
+        ("pmap-fweMaxT_statmap", -np.log10(np.where(brain, p, 1.0))),
     ):
         image = nib.Nifti1Image(values.astype(np.float32), known.grid.affine)
         nib.save(image, folder / f"space-{known.space}_desc-irlsTotal_{name}.nii.gz")
     peaks = pd.DataFrame(
         {
-            "peak": [1, 2, 3],
+            "peak": [1, 1, 1],
             "cluster": [1, 2, 3],
             "x": [6.0, -38.0, 2.0],
             "y": [-14.0, 8.0, 30.0],
             "z": [6.0, -4.0, 24.0],
             "label": ["Thalamus medial", "Insula", "Anterior cingulate"],
             "k_vox": [84, 66, 71],
-            "t": [-8.1, -7.4, -7.0],
+            "T": [-8.1, -7.4, -7.0],
             "effect": [-0.21, -0.19, -0.17],
             "ci_low": [-0.27, -0.25, -0.23],
             "ci_high": [-0.15, -0.13, -0.11],
-            "p": [1e-6, 3e-6, 8e-6],
+            "p_unc": [1e-6, 3e-6, 8e-6],
             "p_maxT": [0.0004, 0.0012, 0.0031],
         }
     )
@@ -476,18 +509,21 @@ def _voxels(
         }
     )
     for k in (1, 2, 3):
-        values[f"peak{k}"] = 20 - 0.2 * irls + rng.normal(0, 0.8, len(irls))
+        values[f"peak-{k}.1"] = 20 - 0.2 * irls + rng.normal(0, 0.8, len(irls))
     tsv(folder / "desc-irlsTotal_values.tsv", values)
     (folder / "answer.json").write_text(
         json.dumps(
-            {
-                **base,
-                "kind": "voxels",
-                "n": len(irls),
-                "question": questions["severityMap"],
-                "effect": "irls_total",
-                "results": "VT fell with irls_total at 3 peaks after family-wise correction.",
-            }
+            as_left(
+                {
+                    **base,
+                    "kind": "voxels",
+                    "n": len(irls),
+                    "question": {"name": "severityMap", **questions["severityMap"]},
+                    "effect": "irls_total",
+                    "results": "VT fell with irls_total at 3 peaks after family-wise correction.",
+                },
+                "irlsTotal",
+            )
         )
     )
 

@@ -17,7 +17,7 @@ class Block:
 
     Parameters
     ----------
-    kind : {"figure", "grid", "words", "quote", "viewer"}
+    kind : {"figure", "grid", "quote", "warnings", "list", "code", "heading", "fold", "viewer"}
         Which template draws it.
     content : Markup or Grid or mapping
         SVG or ``<img>``, a table, paragraphs, or the data of a viewer.

@@ -69,12 +69,11 @@ class Image:
         """
         inverse = np.linalg.inv(self.affine)
         index = points @ inverse[:3, :3].T + inverse[:3, 3]
-        where = np.moveaxis(index, -1, 0)
+        where: Any = np.moveaxis(index, -1, 0)
+        mode: Any = {"order": order, "cval": 0.0}
         known = np.isfinite(self.values)
-        share = ndimage.map_coordinates(known.astype(float), where, order=order, cval=0.0)
-        total = ndimage.map_coordinates(
-            np.where(known, self.values, 0.0), where, order=order, cval=0.0
-        )
+        share = ndimage.map_coordinates(known.astype(float), where, **mode)
+        total = ndimage.map_coordinates(np.where(known, self.values, 0.0), where, **mode)
         return np.where(share >= 0.5, total / np.where(share > 0, share, 1.0), np.nan)
 
 
@@ -176,13 +175,12 @@ def mosaic(
     box = _box(under)
     across, along = box[0][1] - box[0][0], box[1][1] - box[1][0]
     cell = FULL / columns
-    figure = new_figure(FULL, parts * (rows * cell * along / across + 0.2) + 0.5)
+    figure = new_figure(FULL, parts * (rows * cell * along / across + 0.3) + 0.5)
     figure.set_layout_engine("none")
     finite = statistic.values[np.isfinite(statistic.values)]
     top = float(np.quantile(np.abs(finite), 0.999)) if finite.size else 1.0
     if significant is not None and finite.size:
         top = max(top, float(np.abs(finite).max()) * 0.9)
-    norm = Normalize(-top, top)
     total = figure.get_size_inches()[1]
     y = total
     for part in range(parts):
@@ -192,8 +190,8 @@ def mosaic(
             title = "All voxels, fading where the statistic is small"
         if not thresholded and significant is not None:
             title = "All voxels, fading where the statistic is small; outlined where significant"
-        figure.text(0.0, (y - 0.13) / total, title, fontsize=8, color=SOFT)
-        y -= 0.2
+        figure.text(0.0, (y - 0.13) / total, title, fontsize=9, color=SOFT)
+        y -= 0.22
         for k, z in enumerate(heights):
             row, column = divmod(k, columns)
             height = cell * along / across
@@ -205,11 +203,13 @@ def mosaic(
                     height / total * 0.98,
                 )
             )
-            _slice(axes, under, statistic, significant, z, box, norm, thresholded)
-        y -= rows * cell * along / across
+            _slice(axes, under, statistic, significant, z, box, top, thresholded)
+        y -= rows * cell * along / across + 0.08
     bar = figure.add_axes((0.36, 0.30 / total, 0.28, 0.09 / total))
     ramp = np.linspace(-top, top, 255)[None, :]
-    bar.imshow(ramp, cmap=SIGNED, norm=norm, aspect="auto", extent=(-top, top, 0, 1))
+    bar.imshow(
+        ramp, cmap=SIGNED, norm=Normalize(-top, top), aspect="auto", extent=(-top, top, 0, 1)
+    )
     bar.set_yticks([])
     bar.tick_params(length=2)
     for side in bar.spines.values():
@@ -233,7 +233,7 @@ def _slice(
     significant: Image | None,
     z: float,
     box: Sequence[tuple[float, float]],
-    norm: Normalize,
+    top: float,
     thresholded: bool,
 ) -> None:
     step = float(under.step[:2].min())
@@ -253,9 +253,9 @@ def _slice(
     if thresholded:
         share = np.where(here & np.isfinite(value), 0.95, 0.0)
     else:
-        size = np.clip(np.abs(np.nan_to_num(value)) / (0.75 * norm.vmax), 0, 1)
+        size = np.clip(np.abs(np.nan_to_num(value)) / (0.75 * top), 0, 1)
         share = np.where(np.isfinite(value), 0.9 * size**1.3, 0.0)
-    colour = SIGNED(norm(np.nan_to_num(value)))
+    colour = SIGNED(0.5 + 0.5 * np.nan_to_num(value) / top)
     share = share[..., None] * (picture[..., 3:] > 0)
     picture[..., :3] = (1 - share) * picture[..., :3] + share * colour[..., :3]
     extent = (box[0][0], box[0][1], box[1][0], box[1][1])
@@ -264,14 +264,21 @@ def _slice(
         axes.contour(xs, ys, outline.astype(float), levels=[0.5], colors="#111111", linewidths=0.6)
     axes.set_axis_off()
     axes.text(
-        box[0][0] + 4, box[1][0] + 2, f"{z:.0f}".replace("-", MINUS), fontsize=6.5, color=SOFT
+        box[0][0] + 4, box[1][0] + 2, f"{z:.0f}".replace("-", MINUS), fontsize=7.5, color=SOFT
     )
 
 
 def grey_volume(under: Image) -> dict[str, Any]:
     """Return a background for the slice viewer: 0 outside the brain, else 1 to 255."""
     grey = np.where(np.isfinite(under.values), 1 + np.round(254 * np.nan_to_num(under.values)), 0)
-    return _volume(np.clip(grey, 0, 255).astype("<u1"), under.affine)
+    inside = np.argwhere(grey > 0)
+    low, high = (
+        (inside.min(axis=0), inside.max(axis=0) + 1) if len(inside) else ((0,) * 3, (1,) * 3)
+    )
+    kept = grey[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    affine = under.affine.copy()
+    affine[:3, 3] += affine[:3, :3] @ np.asarray(low, float)
+    return _volume(np.clip(kept, 0, 255).astype("<u1"), affine)
 
 
 def viewer(

@@ -29,29 +29,24 @@ def corrected(frame: pd.DataFrame) -> str | None:
 
 
 def nested(about: Mapping[str, Any], key: str) -> Any:
-    """Return a value of an answer's JSON, at the top or one level down."""
-    if key in about:
-        return about[key]
-    for value in about.values():
-        if isinstance(value, Mapping) and key in value:
-            return value[key]
+    """Return a value of an answer's JSON: from what was used, at the top, or as asked."""
+    for place in (about.get("meta"), about, about.get("inference"), about.get("question")):
+        if isinstance(place, Mapping) and place.get(key) is not None:
+            return place[key]
     return None
 
 
 def effect_of(answer: Answered) -> str:
     """Return the effect as the plan names it."""
-    for value in (answer.about.get("effect"), nested(answer.about, "test")):
-        if isinstance(value, Mapping):
-            value = value.get("name") or value.get("text")
-        if isinstance(value, str) and value:
-            return value
-    return answer.effect
+    value = answer.about.get("effect")
+    if isinstance(value, Mapping):
+        value = value.get("text")
+    return str(value or nested(answer.about, "test") or answer.effect)
 
 
 def is_reliability(answer: Answered) -> bool:
     """Tell whether the question was about test and retest."""
-    kinds = [answer.about.get("kind"), nested(answer.about, "kind")]
-    return "reliability" in kinds
+    return answer.about.get("kind") == "reliability"
 
 
 def alpha_of(answer: Answered) -> float:
@@ -62,7 +57,7 @@ def alpha_of(answer: Answered) -> float:
 
 def unit_of(answer: Answered) -> str:
     """Return the unit of the outcome in Unicode."""
-    value = nested(answer.about, "unit")
+    value = answer.about.get("unit")
     frame = answer.table("regions")
     if not isinstance(value, str) and "unit" in frame and len(frame):
         value = str(frame["unit"].iloc[0])
@@ -71,8 +66,9 @@ def unit_of(answer: Answered) -> str:
 
 def outcome_of(answer: Answered) -> str:
     """Return the outcome's name without measure or file: ``VT``."""
-    text = str(nested(answer.about, "outcome") or "value").rsplit(":", 1)[-1]
-    return text.rsplit(".", 1)[-1]
+    told = answer.about.get("outcome_name") or nested(answer.about, "outcome") or "value"
+    text = str(told).rsplit(":", 1)[-1].rsplit(".", 1)[-1]
+    return text.replace("V_T", "VT")
 
 
 def bare(region: str) -> str:

@@ -46,7 +46,8 @@ class Series:
 
 
 def forest(
-    rows: Sequence[str], series: Sequence[Series], *, label: str, zero: float | None = 0.0
+    rows: Sequence[str],
+    panels: Sequence[tuple[str, Sequence[Series], float | None]],
 ) -> Figure:
     """Draw estimates with intervals, a row a region.
 
@@ -54,54 +55,65 @@ def forest(
     ----------
     rows : sequence of str
         Names, top first.
-    series : sequence of Series
-        One colour and marker each.
-    label : str
-        Under the axis, with unit.
-    zero : float, optional
-        Where the line of no effect stands.
+    panels : sequence of (label, series, zero)
+        Side by side. `label` goes under the axis, with unit; each of `series`
+        has a colour and marker of its own; a line stands at `zero` when it is
+        a number.
 
     Returns
     -------
     matplotlib.figure.Figure
         Markers are at the estimates, bars at the limits.
     """
-    count = len(rows)
-    step = 0.19 if len(series) == 1 else 0.13 * len(series) + 0.08
-    figure = new_figure(FULL * 0.86, max(1.5, 0.75 + step * count))
-    axes = figure.add_subplot()
-    places = np.arange(count, dtype=float)
+    most = max(len(series) for _, series, _ in panels)
+    step = 0.21 if most == 1 else 0.14 * most + 0.09
+    figure = new_figure(FULL, max(1.6, 0.8 + step * len(rows)))
+    for k, (label, series, zero) in enumerate(panels):
+        axes = figure.add_subplot(1, len(panels), k + 1)
+        _forest(axes, rows if k == 0 else [""] * len(rows), series)
+        if zero is not None:
+            axes.axvline(zero, color=SOFT, linewidth=0.7, zorder=0)
+        axes.set_xlabel(label)
+        axes.xaxis.set_major_locator(MaxNLocator(7 if len(panels) == 1 else 5))
+    if most > 1:
+        figure.legend(
+            *figure.axes[0].get_legend_handles_labels(),
+            loc="outside upper left",
+            ncols=most,
+            handlelength=1.4,
+        )
+    return figure
+
+
+def _forest(axes: Axes, rows: Sequence[str], series: Sequence[Series]) -> None:
+    places = np.arange(len(rows), dtype=float)
     for k, one in enumerate(series):
         shift = 0.0 if len(series) == 1 else 0.62 * ((k + 0.5) / len(series) - 0.5)
-        colour = CYCLE[k % len(CYCLE)]
+        colour, mark = CYCLE[k % len(CYCLE)], MARKERS[k % len(MARKERS)]
         y = places + shift
-        axes.hlines(y, one.lower, one.upper, color=colour, linewidth=1.2)
+        axes.hlines(y, one.lower, one.upper, color=colour, linewidth=1.3)
         for mask, face in ((one.strong, colour), (~one.strong, "white")):
-            if mask.any():
-                axes.plot(
-                    one.value[mask],
-                    y[mask],
-                    linestyle="none",
-                    marker=MARKERS[k % len(MARKERS)],
-                    markerfacecolor=face,
-                    markeredgecolor=colour,
-                    markeredgewidth=1.0,
-                    markersize=4.4,
-                )
-        axes.plot([], [], color=colour, marker=MARKERS[k % len(MARKERS)], label=one.name)
-    if zero is not None:
-        axes.axvline(zero, color=SOFT, linewidth=0.7, zorder=0)
-    for y0 in places[1::2]:
-        axes.axhspan(y0 - 0.5, y0 + 0.5, color="#f4f3ef", zorder=-2, linewidth=0)
-    axes.set_yticks(places, [shorten(r, 34) for r in rows])
+            axes.plot(
+                one.value[mask],
+                y[mask],
+                linestyle="none",
+                marker=mark,
+                markerfacecolor=face,
+                markeredgecolor=colour,
+                markeredgewidth=1.1,
+                markersize=5,
+            )
+        axes.plot([], [], color=colour, marker=mark, label=one.name)
+    _bands(axes, rows)
+
+
+def _bands(axes: Axes, rows: Sequence[str]) -> None:
+    for y in range(1, len(rows), 2):
+        axes.axhspan(y - 0.5, y + 0.5, color="#f4f3ef", zorder=-2, linewidth=0)
+    axes.set_yticks(range(len(rows)), [shorten(r, 34) for r in rows])
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
-    axes.set_ylim(count - 0.5, -0.5)
-    axes.set_xlabel(label)
-    axes.xaxis.set_major_locator(MaxNLocator(7))
-    if len(series) > 1:
-        figure.legend(loc="outside upper left", ncols=len(series), handlelength=1.4)
-    return figure
+    axes.set_ylim(len(rows) - 0.5, -0.5)
 
 
 def paired(
@@ -145,7 +157,7 @@ def paired(
         axes.set_xlim(-0.35, 1.35)
         axes.set_xticks([0, 1], list(ends))
 
-    return _panels(panels, draw, label=label, height=1.45)
+    return _panels(panels, draw, label=label, height=1.75)
 
 
 def groups(panels: Sequence[tuple[str, Mapping[str, Array]]], *, label: str) -> Figure:
@@ -177,7 +189,7 @@ def groups(panels: Sequence[tuple[str, Mapping[str, Array]]], *, label: str) -> 
         axes.set_xlim(-0.5, len(names) - 0.5 + 0.15)
         axes.set_xticks(range(len(names)), names)
 
-    return _panels(panels, draw, label=label, height=1.5)
+    return _panels(panels, draw, label=label, height=1.8)
 
 
 def regressions(panels: Sequence[tuple[str, lines.Line]], *, x_label: str, label: str) -> Figure:
@@ -202,7 +214,7 @@ def regressions(panels: Sequence[tuple[str, lines.Line]], *, x_label: str, label
         axes.plot(one.grid, one.fitted, color=BLUE)
         axes.plot(one.x, one.y, "o", color=INK, markersize=2.8, alpha=0.75, mew=0)
 
-    return _panels(panels, draw, label=label, height=1.6, x_label=x_label)
+    return _panels(panels, draw, label=label, height=1.9, x_label=x_label)
 
 
 def bland_altman(panels: Sequence[tuple[str, Array, Array]], *, label: str, unit: str) -> Figure:
@@ -241,7 +253,7 @@ def bland_altman(panels: Sequence[tuple[str, Array, Array]], *, label: str, unit
         panels,
         draw,
         label=f"difference{suffix}",
-        height=1.5,
+        height=1.8,
         x_label=f"mean of the two sessions, {label}{suffix}",
     )
 
@@ -277,7 +289,7 @@ def agreement(
         axes.plot(x, y, "o", color=CYCLE[(k + 1) % len(CYCLE)], markersize=2.4, alpha=0.45, mew=0)
         axes.set_xlim(low - margin, high + margin)
         axes.set_ylim(low - margin, high + margin)
-        axes.set_aspect("equal")
+        axes.set_aspect("equal", anchor="W")
         axes.set_xlabel(f"{label}, {x_name}{suffix}")
         axes.set_ylabel(f"{label}, {name}{suffix}")
         axes.xaxis.set_major_locator(MaxNLocator(5))
@@ -316,7 +328,7 @@ def overview(rows: Sequence[str], values: Mapping[str, Sequence[Array]], *, labe
         shift = 0.0 if len(values) == 1 else 0.66 * ((k + 0.5) / len(values) - 0.5)
         for row, column in enumerate(columns):
             v = column[np.isfinite(column)]
-            y = row + shift
+            y = row + shift - 0.1 / len(values)
             inside = (v >= low) & (v <= high)
             axes.plot(
                 v[inside],
@@ -332,16 +344,12 @@ def overview(rows: Sequence[str], values: Mapping[str, Sequence[Array]], *, labe
                     axes.plot([edge], [y], arrow, color=colour, markersize=4, mew=0, clip_on=False)
             if v.size > 1:
                 mean, sd = float(v.mean()), float(v.std(ddof=1))
+                y = row + shift + 0.16 / len(values)
                 axes.hlines(y, max(mean - sd, low), min(mean + sd, high), color=colour, linewidth=1)
                 if low <= mean <= high:
                     axes.plot([mean], [y], mark, color=colour, mec="white", mew=0.5, markersize=4.6)
         axes.plot([], [], color=colour, marker=mark, label=name)
-    for y0 in range(1, len(rows), 2):
-        axes.axhspan(y0 - 0.5, y0 + 0.5, color="#f4f3ef", zorder=-2, linewidth=0)
-    axes.set_yticks(range(len(rows)), [shorten(r, 34) for r in rows])
-    axes.tick_params(axis="y", length=0)
-    axes.spines["left"].set_visible(False)
-    axes.set_ylim(len(rows) - 0.5, -0.5)
+    _bands(axes, rows)
     axes.set_xlim(low, high)
     axes.set_xlabel(label)
     if len(values) > 1:
@@ -366,18 +374,20 @@ def shorten(text: str, width: int) -> str:
 def _panels(
     panels: Sequence[Any], draw: Any, *, label: str, height: float, x_label: str = ""
 ) -> Figure:
-    columns = min(5, max(1, len(panels))) if len(panels) != 6 else 3
-    rows = math.ceil(len(panels) / columns)
-    width = FULL * min(1.0, columns / 4 if columns < 4 else 1.0)
-    figure = new_figure(width, rows * height + 0.35)
+    count = len(panels)
+    # Few empty places, and panels neither tiny nor huge.
+    columns = min(range(3, 6), key=lambda c: (-(-count // c) * c - count, abs(c - 4)))
+    columns = min(columns, count)
+    rows = math.ceil(count / columns)
+    figure = new_figure(FULL * min(1.0, columns / 3.2), rows * height + 0.35)
     for k, panel in enumerate(panels):
         axes = figure.add_subplot(rows, columns, k + 1)
-        axes.set_title(shorten(str(panel[0]), 24 if columns > 3 else 36))
+        axes.set_title("\n".join(shorten(t, 26) for t in str(panel[0]).split("\n")))
         draw(axes, panel)
         axes.yaxis.set_major_locator(MaxNLocator(4))
         if x_label:
-            axes.xaxis.set_major_locator(MaxNLocator(4))
-    figure.supylabel(label, fontsize=8)
+            axes.xaxis.set_major_locator(MaxNLocator(3))
+    figure.supylabel(label, fontsize=9)
     if x_label:
-        figure.supxlabel(x_label, fontsize=8)
+        figure.supxlabel(x_label, fontsize=9)
     return figure

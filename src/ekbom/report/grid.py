@@ -90,9 +90,6 @@ _LABELS = {
     "se": "SE",
     "sd": "SD",
 }
-_WHOLE = frozenset(
-    {"n", "count", "k_vox", "cluster", "peak", "x", "y", "z", "i", "j", "k", "k_mm3"}
-)
 
 
 def is_p(name: str) -> bool:
@@ -199,7 +196,7 @@ def _places(name: str, values: list[float]) -> int | None:
     if is_p(name):
         return None
     finite = [abs(v) for v in values if math.isfinite(v) and v != 0]
-    if name in _WHOLE and all(float(v).is_integer() for v in finite):
+    if all(v.is_integer() for v in finite) and max(finite, default=0.0) < 1e7:
         return 0
     if finite and max(finite) / min(finite) > 1e6:
         return None

@@ -38,7 +38,7 @@ def parts(output: Output, asked: Sequence[Asked]) -> list[Part]:
     if not {"measure", "parameter", "value", "participant_id"} <= set(frame):
         return []
     frame = frame.assign(
-        region=frame["region"] if "region" in frame else np.nan,
+        region=frame.get("region", np.nan),
         method=frame["method"].fillna("") if "method" in frame else "",
     )
     out = []
@@ -68,7 +68,7 @@ def _regions(frame: pd.DataFrame, asked: Sequence[Asked]) -> list[str]:
     for one in asked:
         for _, answer in one.answers:
             wanted += [str(r) for r in answer.table("regions").get("region", [])]
-    short = {}
+    short: dict[str, str] = {}
     for region in known:
         short.setdefault(bare(region), region)
     hits = [w if w in set(known) else short.get(bare(w), "") for w in dict.fromkeys(wanted)]

@@ -94,12 +94,14 @@ def number(value: float, *, places: int | None = None, digits: int = 3) -> str:
 
     Examples
     --------
-    >>> number(0.012345), number(-1234.5), number(2.0, places=2), number(float("nan"))
+    >>> number(0.012345), number(-1234.4), number(2.0, places=2), number(float("nan"))
     ('0.0123', '−1234', '2.00', '–')
     """
     if not math.isfinite(value):
         return NOTHING if math.isnan(value) else ("∞" if value > 0 else MINUS + "∞")
     if places is None:
+        if float(value).is_integer() and abs(value) < 1e7:
+            return whole(value)
         if value != 0 and not 1e-4 <= abs(value) < 1e7:
             mantissa, power = f"{value:.{digits - 1}e}".split("e")
             return _signed(mantissa) + " × 10" + str(int(power)).translate(_UPPER)
@@ -143,6 +145,17 @@ def p_value(value: float) -> str:
     if value > 0.9994:
         return "> .999"
     return f"{value:.3f}"[1:]
+
+
+def level(value: float) -> str:
+    """Return a level of significance: ``.05``, no digits more than needed.
+
+    Examples
+    --------
+    >>> level(0.05), level(0.001)
+    ('.05', '.001')
+    """
+    return f"{value:g}".removeprefix("0")
 
 
 def p_phrase(value: float) -> str:
@@ -204,6 +217,17 @@ def symbols(text: str) -> Markup:
         out += [str(escape(text[last : found.start()])), f"<i>{head}</i><sub>{foot}</sub>"]
         last = found.end()
     return Markup("".join([*out, str(escape(text[last:]))]))
+
+
+def minus(text: str) -> str:
+    """Return the text of an effect with a true minus sign between its levels.
+
+    Examples
+    --------
+    >>> minus("rls - control")
+    'rls − control'
+    """
+    return text.replace(" - ", f" {MINUS} ")
 
 
 def plot_symbols(text: str) -> str:

@@ -18,6 +18,9 @@ import pandas as pd
 
 from ekbom.errors import Refused
 
+#: End of the effect's slug in the answer without scans that needed a permission.
+WITHOUT = "WithoutPermitted"
+
 _WORDS = frozenset(
     {"participant_id", "session_id", "run_id", "measure", "region", "parameter", "unit", "method"}
     | {"flags", "code", "permission", "text", "what", "file", "field", "found", "expected", "mend"}
@@ -287,6 +290,12 @@ def _answers(folder: Path) -> list[Answered]:
             maps.setdefault(effect, {})[name] = path
         elif path.suffix == ".txt" and name == "methods":
             methods[effect] = read_text(path)
+    for effect in [e for e in tables if e.endswith(WITHOUT) and e.removesuffix(WITHOUT) in tables]:
+        whole = effect.removesuffix(WITHOUT)
+        tables[whole] |= {name + WITHOUT: frame for name, frame in tables.pop(effect).items()}
+        columns[whole] |= {name + WITHOUT: told for name, told in columns.pop(effect).items()}
+        methods.pop(effect, None)
+        maps.pop(effect, None)
     effects = sorted(set(tables) | set(maps) | set(methods)) or [""]
     return [
         Answered(

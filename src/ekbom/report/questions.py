@@ -14,6 +14,8 @@ from ekbom.report.columns import alpha_of, bare, is_reliability, nested
 from ekbom.report.output import Answered, Output
 from ekbom.study import names
 
+_INFERENCE = {"max-t": "max-T permutation", "parametric": "parametric, Holm"}
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -53,48 +55,52 @@ def asked(output: Output) -> list[Asked]:
         In the order of the plan; folders the plan does not name come last.
     """
     found: dict[str, list[tuple[str, Answered]]] = {}
-    plans: dict[str, Mapping[str, Any]] = {}
-    planned = dict(output.plan.get("questions") or {})
+    planned: dict[str, Any] = dict(output.plan.get("questions") or {})
     for answer in output.answers:
+        told = answer.about.get("question")
         slug = answer.folder.name.removeprefix("question-")
-        about = answer.about
-        question = about.get("question")
-        told = dict(question) if isinstance(question, Mapping) else {}
-        name = str(told.get("name") or (question if isinstance(question, str) else "") or "")
-        method = str(
-            about.get("outcome_method") or told.get("method") or about.get("kinetic_method") or ""
-        )
-        if name not in planned:
-            hits = [n for n in planned if slug.startswith(names.slug(n))]
-            name = name or max(hits, key=len, default=slug)
-        if isinstance(told.get("method"), list):
-            method = ""
-        if not method:
-            listed = dict(planned.get(name) or {}).get("method")
-            listed = [listed] if isinstance(listed, str) else listed or []
-            method = next((m for m in listed if names.question_slug(name, m) == slug), "")
-        found.setdefault(name, []).append((method, answer))
-        plans.setdefault(name, {**dict(planned.get(name) or {}), **told})
-    order = {n: k for k, n in enumerate(planned)}
+        name = str(told.get("name", slug)) if isinstance(told, Mapping) else slug
+        found.setdefault(name, []).append((str(answer.about.get("outcome_method") or ""), answer))
+    order = {name: k for k, name in enumerate(planned)}
     out = []
     for name in sorted(found, key=lambda n: (order.get(n, len(order)), n)):
-        listed = plans[name].get("method")
-        listed = [listed] if isinstance(listed, str) else list(listed or [])
-        rank = {m: k for k, m in enumerate(listed)}
-        answers = sorted(found[name], key=lambda a: rank.get(a[0], len(rank)))
-        out.append(Asked(name, answers, plans[name]))
+        told = found[name][0][1].about.get("question")
+        plan = {**(told if isinstance(told, Mapping) else {}), **dict(planned.get(name) or {})}
+        listed = plan.get("method")
+        rank = {m: k for k, m in enumerate(listed if isinstance(listed, list) else [listed])}
+        answers_ = sorted(found[name], key=lambda a: rank.get(a[0], len(rank)))
+        out.append(Asked(name, answers_, plan))
     return out
+
+
+def refused(output: Output) -> list[tuple[str, str]]:
+    """Return name and reason of every question that was refused.
+
+    Parameters
+    ----------
+    output : Output
+        An opened output folder.
+
+    Returns
+    -------
+    list of (str, str)
+        In the order of the table.
+    """
+    frame = output.refused
+    if not {"measure", "what"} <= set(frame):
+        return []
+    mine = frame[frame["measure"].astype(str).str.startswith("question ")]
+    return [
+        (str(m).removeprefix("question "), str(w))
+        for m, w in zip(mine["measure"], mine["what"], strict=True)
+    ]
 
 
 def sentence(answer: Answered) -> str:
     """Return the answer in words: what inference said, or that it said nothing."""
-    for key in ("results", "words", "sentence", "answer"):
-        text = answer.about.get(key)
-        if isinstance(text, Mapping):
-            text = text.get("results")
-        if isinstance(text, str) and text.strip():
-            return text.strip()
-    return "No words were left by the analysis; see the table."
+    words = answer.about.get("words")
+    text = words.get("results") if isinstance(words, Mapping) else None
+    return str(text).strip() if text else "No words were left by the analysis; see the table."
 
 
 def part(one: Asked) -> Part:
@@ -111,12 +117,13 @@ def part(one: Asked) -> Part:
         The first method in full, the others folded under it.
     """
     first = one.answers[0][1]
+    many = len(one.answers) > 1
     blocks: list[Block] = []
     if len(one.answers) > 1:
         blocks += _all_methods(one)
     for k, (method, answer) in enumerate(one.answers):
         key = names.slug(f"{one.name} {method} {answer.effect}") or f"q{k}"
-        inner = answers.blocks(answer, key)
+        inner = [*_said(answer), *answers.blocks(answer, key)]
         if k == 0:
             if method and len(one.answers) > 1:
                 blocks.append(_heading(f"In full: {method}"))
@@ -147,35 +154,53 @@ def _heading(text: str) -> Block:
 
 def _facts(one: Asked, answer: Answered) -> list[tuple[str, Markup]]:
     about = answer.about
-    told = {**one.plan}
     facts: list[tuple[str, Markup]] = []
+    n, rows = about.get("n"), about.get("rows")
+    people = f"{n} ({rows} scans)" if n and rows and rows != n else n
+    count = nested(about, "permutations") if nested(about, "method") == "max-t" else None
+    every = ", all there are" if nested(about, "exhaustive") else ""
     for label, value in (
-        ("Outcome", told.get("outcome")),
-        ("Over", told.get("over")),
-        ("Among", told.get("among")),
-        ("Model", told.get("model")),
-        ("Effect tested", told.get("test") or _text(about.get("effect"))),
-        ("n", about.get("n")),
-        ("df", about.get("df")),
-        ("Permutations", nested(about, "permutations")),
+        ("Outcome", about.get("outcome") or one.plan.get("outcome")),
+        ("Over", one.plan.get("over")),
+        ("Among", one.plan.get("among")),
+        ("Model", one.plan.get("model")),
+        ("Effect", one.plan.get("test")),
+        ("People", people),
+        ("Inference", None if is_reliability(answer) else nested(about, "method")),
+        ("Relabellings", numbers.whole(float(count)) + every if count else None),
         ("Seed", about.get("seed")),
     ):
         if value is None or value == "" or isinstance(value, (dict, list)):
             continue
-        shown = numbers.number(float(value)) if isinstance(value, float) else str(value)
-        if label == "Outcome":
-            facts.append((label, numbers.symbols(shown)))
-        elif label in {"Model", "Effect tested", "Among"}:
-            facts.append((label, Markup("<code>{}</code>").format(shown)))
-        else:
-            facts.append((label, Markup(escape(shown))))
+        text = _INFERENCE.get(str(value), str(value))
+        code = label in {"Model", "Effect", "Among"}
+        facts.append(
+            (label, Markup("<code>{}</code>").format(text) if code else numbers.symbols(text))
+        )
     return facts
 
 
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return str(value.get("name") or value.get("text") or "")
-    return "" if value is None else str(value)
+def _said(answer: Answered) -> list[Block]:
+    """Return what a reader must know before the figures: who is missing, what was changed."""
+    about = answer.about
+    said: list[str] = []
+    for one in about.get("dropped") or []:
+        who = [str(one[k]) for k in ("participant_id", "session_id") if one.get(k, "n/a") != "n/a"]
+        said.append(f"Left out: {' '.join(who)}: {one.get('reason', 'no reason was given')}.")
+    for region in about.get("regions_dropped") or []:
+        said.append(f"Region left out: {region}.")
+    for one in about.get("flagged") or []:
+        said.append(f"Flagged {one.get('flag')}: {one.get('n')} of {one.get('of')} numbers used.")
+    if about.get("added_since_first_seen"):
+        said.append("This question was added after the data were first seen.")
+    elif about.get("changed_since_first_seen"):
+        said.append("This question was changed after the data were first seen.")
+    if about.get("measure_changed_since_first_seen"):
+        said.append("How the outcome is measured was changed after the data were first seen.")
+    warned = nested(about, "warnings")
+    said += [str(w) for w in warned] if isinstance(warned, list) else []
+    items = Markup("").join(Markup("<li>{}</li>").format(numbers.symbols(w)) for w in said)
+    return [Block("warnings", items)] if said else []
 
 
 def _all_methods(one: Asked) -> list[Block]:
@@ -195,9 +220,8 @@ def _all_methods(one: Asked) -> list[Block]:
             drawn.append(one_series)
     if len(drawn) < 2:
         return []
-    figure = figures.forest(
-        [bare(r) for r in rows], drawn, label=answers.effect_label(frames[0][1])
-    )
+    label = answers.effect_label(frames[0][1])
+    figure = figures.forest([bare(r) for r in rows], [(label, drawn, 0.0)])
     key = "all" + names.slug(one.name)
     alt = f"Forest plot of the effect in {len(rows)} regions by {len(drawn)} methods."
     words = (

@@ -16,7 +16,7 @@ from ekbom.report.output import Output
 
 def title(output: Output) -> str:
     """Return the title of the page: the name of the study when it is known."""
-    name = str(output.description.get("Name") or "").strip()
+    name = str(output.description.get("Name") or "").removeprefix("ekbom: ").strip()
     return name or "Report of a study"
 
 
@@ -47,6 +47,9 @@ def lead(output: Output, asked: Sequence[questions.Asked]) -> Markup:
     if lost:
         parts.append(f"{_count(lost, 'scan')} refused")
     parts.append(f"{_count(len(asked), 'question')} answered")
+    unanswered = questions.refused(output)
+    if unanswered:
+        parts.append(f"{_count(len(unanswered), 'question')} refused")
     return Markup(escape("; ".join(parts) + "."))
 
 
@@ -56,7 +59,7 @@ def _count(n: int, one: str, many: str = "") -> str:
 
 def brief(output: Output, asked: Sequence[questions.Asked]) -> list[tuple[str, Markup, Markup]]:
     """Return anchor, name and sentence of every question."""
-    return [
+    said = [
         (
             one.anchor,
             numbers.symbols(one.name),
@@ -64,6 +67,10 @@ def brief(output: Output, asked: Sequence[questions.Asked]) -> list[tuple[str, M
         )
         for one in asked
     ]
+    for name, why in questions.refused(output):
+        words = Markup("<em>Refused:</em> {}").format(numbers.symbols(why))
+        said.append(("run", numbers.symbols(name), words))
+    return said
 
 
 def what_was_run(output: Output) -> Part:
@@ -176,5 +183,10 @@ def _notes(frame: pd.DataFrame, caption: str) -> Any:
             " ".join(str(v) for v in row if isinstance(v, str))
             for row in shown[["participant_id", "session_id"]].itertuples(index=False)
         ]
-    labels: dict[str, str | Markup] = {"who": "Scan", "code": "What", "text": "In words"}
+    labels: dict[str, str | Markup] = {
+        "who": "Scan",
+        "measure": "Measure",
+        "code": "What",
+        "text": "In words",
+    }
     return build(shown, ["who", "measure", "code", "text"], caption=caption, labels=labels)

@@ -10,14 +10,17 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ekbom.report import answers, brain, figures, lines, numbers, style
+from ekbom.report import brain, data, figures, lines, numbers, style
 from ekbom.report.blocks import Block
 from ekbom.report.columns import alpha_of, effect_of, nested, outcome_of, pick, unit_of
 from ekbom.report.grid import Cell, Grid, Head, build
 from ekbom.report.output import Answered, read_table
+from ekbom.report.regiontables import limits
 
-_STATISTICS = ("stat-t_statmap", "stat-T_statmap", "stat-z_statmap", "stat-F_statmap")
-_CORRECTED = ("pmap-fwe", "fwe", "pfwe", "pmaxt")
+_STATISTICS = ("stat-t_statmap", "stat-F_statmap", "stat-z_statmap")
+#: Maps of -log10 p corrected over voxels; the permuted one first.
+_CORRECTED = ("pmap-fweMaxT_statmap", "pmap-fweBonferroni_statmap")
+_RULE = ("permutation of the maximum", "Bonferroni")
 
 
 def blocks(answer: Answered, key: str) -> list[Block]:
@@ -55,14 +58,13 @@ def blocks(answer: Answered, key: str) -> list[Block]:
     peaks = answer.table("peaks")
     if len(peaks):
         out.append(Block("grid", _peaks(answer, peaks, f"viewer-{key}")))
-    out += _at_peaks(answer, peaks, key)
     threshold = _threshold(answer, statistic, significant)
-    data = brain.viewer(statistic, _labels(answer), threshold=threshold, name=symbol)
+    seen = brain.viewer(statistic, _labels(answer), threshold=threshold, name=symbol)
     below = brain.grey_volume(under)
     digest = hashlib.sha256(below["data"].encode()).hexdigest()[:12]
-    content = {"id": f"viewer-{key}", "data": data, "under": f"under-{digest}", "volume": below}
+    content = {"id": f"viewer-{key}", "data": seen, "under": f"under-{digest}", "volume": below}
     out.append(Block("viewer", content))
-    return out
+    return out + _at_peaks(answer, peaks, key)
 
 
 def space_of(path: Path) -> str:
@@ -73,26 +75,22 @@ def space_of(path: Path) -> str:
 
 def _significant(answer: Answered, statistic: brain.Image) -> tuple[brain.Image | None, str]:
     alpha = alpha_of(answer)
-    name = next((n for n in answer.maps if any(c in n.lower() for c in _CORRECTED)), None)
+    name = next((n for n in _CORRECTED if n in answer.maps), None)
     if name is None:
         return None, "No corrected map was made."
     image = brain.load(answer.maps[name])
-    values = image.values
-    logged = "log" in name.lower() or bool(np.nanmax(values, initial=0.0) > 1.0)
-    # A p of exactly 1 is stored as -log10 p = 0 and reads as missing: not significant either way.
-    hit = values > -np.log10(alpha) if logged else values < alpha
-    shown = np.where(np.isfinite(statistic.values), np.where(hit, 1.0, 0.0), 0.0)
+    rule = _RULE[_CORRECTED.index(name)]
+    # A p of 1 is stored as 0, which reads as missing: not significant either way.
+    hit = np.nan_to_num(image.values) > -np.log10(alpha)
+    shown = np.where(np.isfinite(statistic.values) & hit, 1.0, 0.0)
     count = int(shown.sum())
-    said = (
-        f"{numbers.whole(count)} voxels are significant at family-wise p < {numbers.p_value(alpha)}."
-        if count
-        else f"No voxel is significant at family-wise p < {numbers.p_value(alpha)}."
-    )
-    return brain.Image(shown, image.affine), said
+    level = f"family-wise p < {numbers.level(alpha)} ({rule})"
+    said = f"{numbers.whole(count)} voxels are" if count else "No voxel is"
+    return brain.Image(shown, image.affine), f"{said} significant at {level}."
 
 
 def _threshold(answer: Answered, statistic: brain.Image, significant: brain.Image | None) -> float:
-    said = nested(answer.about, "threshold") or nested(answer.about, "t_threshold")
+    said = nested(answer.about, "threshold") or nested(answer.about, "bonferroni_threshold")
     if isinstance(said, (int, float)):
         return float(said)
     if significant is not None and (significant.values > 0).any():
@@ -102,21 +100,11 @@ def _threshold(answer: Answered, statistic: brain.Image, significant: brain.Imag
 
 
 def _peaks(answer: Answered, peaks: pd.DataFrame, viewer: str) -> Grid:
-    intervals = answers.limits(list(peaks.columns))
-    ends = {e for pair in intervals.values() for e in pair}
-    skip = {
-        "question",
-        "effect",
-        "connectivity",
-        "E",
-        "H",
-        "enhanced_on",
-        "beta_unit",
-        "unit",
-        "rule",
-    }
-    columns = [c for c in peaks.columns if c not in ends | skip]
-    p = next((c for c in ("p_maxT", "p_max_t", "p_fwe", "p_bonferroni") if c in peaks), None)
+    intervals = limits(list(peaks.columns))
+    shown = ("cluster", "peak", "x", "y", "z", "label", "k_vox", "T", "F", "effect", "p_unc")
+    columns = [c for c in (*shown, "p_maxT", "p_bonf", "g", "r") if c in peaks]
+    p = pick(peaks, ("p_maxT", "p_bonf"))
+    columns = [c for c in columns if not (c == "p_bonf" and p == "p_maxT")]
     alpha = alpha_of(answer)
     grid = build(
         peaks,
@@ -124,6 +112,14 @@ def _peaks(answer: Answered, peaks: pd.DataFrame, viewer: str) -> Grid:
         caption="Peaks; coordinates in mm, choose one to see it in the viewer",
         about=answer.columns.get("peaks", {}),
         intervals=intervals,
+        labels={
+            "x": "x",
+            "y": "y",
+            "z": "z",
+            "peak": "Peak",
+            "cluster": "Cluster",
+            "F": Markup("<i>F</i>"),
+        },
         strong=(lambda row: bool(row[p] < alpha)) if p else None,
         notes=["Values at peaks are chosen for being large; region means are not."],
     )
@@ -143,8 +139,8 @@ def _peaks(answer: Answered, peaks: pd.DataFrame, viewer: str) -> Grid:
 
 def _at_peaks(answer: Answered, peaks: pd.DataFrame, key: str) -> list[Block]:
     """Draw the outcome at peaks against the covariate or by group."""
-    values = answer.table("peakvalues") if "peakvalues" in answer.tables else answer.table("values")
-    kind = answers.contrast(answer)
+    values = answer.table("values")
+    kind = data.contrast(answer)
     if kind is None or not len(values):
         return []
     columns = [c for c in values.columns if str(c).startswith("peak")]
@@ -156,7 +152,7 @@ def _at_peaks(answer: Answered, peaks: pd.DataFrame, key: str) -> list[Block]:
     label = numbers.plot_symbols(outcome_of(answer) + (f" ({unit})" if unit else ""))
     if kind.ends is None:
         x = values[kind.column].to_numpy(float)
-        others, _ = answers.covariates(values, kind.column, columns, answer, ignore="peak")
+        others, _ = data.covariates(answer, kind.column, columns)
         panels = [
             (t, lines.line(x, values[c].to_numpy(float), others))
             for t, c in zip(titles, columns, strict=True)
@@ -166,7 +162,7 @@ def _at_peaks(answer: Answered, peaks: pd.DataFrame, key: str) -> list[Block]:
             numbers.symbols(outcome_of(answer)), kind.column
         )
     else:
-        level = values[kind.column].map(answers.level_of)
+        level = values[kind.column].map(data.level_of)
         sets = [
             (
                 t,
@@ -188,18 +184,17 @@ def _at_peaks(answer: Answered, peaks: pd.DataFrame, key: str) -> list[Block]:
 
 
 def _titles(peaks: pd.DataFrame, columns: list[str]) -> list[str]:
+    """Return region and place of each peak column, ``peak-<cluster>.<peak>``."""
     titles = []
-    for k, column in enumerate(columns):
+    for column in columns:
         title = str(column)
-        if k < len(peaks):
-            row = peaks.iloc[k]
-            label = pick(peaks, ("label", "region", "name"))
-            name = str(row[label]) if label and isinstance(row[label], str) else ""
-            if {"x", "y", "z"} <= set(peaks):
+        if {"cluster", "peak", "x", "y", "z"} <= set(peaks):
+            name = "peak-" + peaks["cluster"].astype(str) + "." + peaks["peak"].astype(str)
+            for _, row in peaks[name == column].iterrows():
                 at = ", ".join(f"{float(row[c]):.0f}" for c in ("x", "y", "z"))
-                title = (f"{name} " if name else "") + f"({at})".replace("-", numbers.MINUS)
-            elif name:
-                title = name
+                region = row.get("label")
+                title = f"{region}\n" if isinstance(region, str) else ""
+                title += f"({at})".replace("-", numbers.MINUS)
         titles.append(title)
     return titles
 

@@ -16,10 +16,20 @@
   }
   async function volume(v, Kind) {
     const data = await unpack(v.data, Kind), [nx, ny, nz] = v.shape, m = inverse(v.affine);
-    return {shape: v.shape, affine: v.affine, at(w, none) {
-      const i = Math.round(m[0][0] * w[0] + m[0][1] * w[1] + m[0][2] * w[2] + m[0][3]),
-            j = Math.round(m[1][0] * w[0] + m[1][1] * w[1] + m[1][2] * w[2] + m[1][3]),
-            k = Math.round(m[2][0] * w[0] + m[2][1] * w[1] + m[2][2] * w[2] + m[2][3]);
+    const row = (r, w) => m[r][0] * w[0] + m[r][1] * w[1] + m[r][2] * w[2] + m[r][3];
+    return {shape: v.shape, affine: v.affine, smooth(w) { // linear; 0 when the nearest voxel is outside
+      if (!this.at(w, 0)) return 0;
+      const f = [0, 1, 2].map(d => Math.min(v.shape[d] - 1, Math.max(0, row(d, w)))), a = f.map(Math.floor);
+      let sum = 0, share = 0;
+      for (let n = 0; n < 8; n++) {
+        let s = 1;
+        const p = a.map((x, d) => { const up = n >> d & 1; s *= up ? f[d] - x : 1 - f[d] + x; return Math.min(v.shape[d] - 1, x + up); });
+        const g = s ? data[p[0] + nx * (p[1] + ny * p[2])] : 0;
+        if (g) { sum += s * g; share += s; }
+      }
+      return sum / share;
+    }, at(w, none) {
+      const i = Math.round(row(0, w)), j = Math.round(row(1, w)), k = Math.round(row(2, w));
       return i < 0 || j < 0 || k < 0 || i >= nx || j >= ny || k >= nz ? none : data[i + nx * (j + ny * k)];
     }};
   }
@@ -50,7 +60,7 @@
       const canvas = box.querySelectorAll("canvas")[n], [u, v] = axes;
       canvas.width = Math.round((hi[u] - lo[u]) / step) + 1;
       canvas.height = Math.round((hi[v] - lo[v]) / step) + 1;
-      canvas.style.flex = String(canvas.width / canvas.height);
+      canvas.style.flex = String(canvas.width);  // one scale for all three
       return {canvas, axes};
     });
     const value = w => { const s = stat.at(w, -32768); return s === -32768 ? NaN : s * data.stat.scale; };
@@ -62,9 +72,10 @@
         w[through] = at[through];
         for (let r = 0, o = 0; r < canvas.height; r++) for (let c = 0; c < canvas.width; c++, o += 4) {
           w[u] = lo[u] + c * step; w[v] = hi[v] - r * step;
-          const g = under.at(w, 0), t = value(w);
-          let rgb = g ? [70 + 0.66 * g, 70 + 0.66 * g, 70 + 0.66 * g] : [255, 255, 255];
+          const g = under.smooth(w), t = value(w);
+          let rgb = g ? [70 + 0.66 * g, 70 + 0.66 * g, 70 + 0.66 * g] : null;
           if (Math.abs(t) >= limit && t !== 0) rgb = colour(t / data.top);
+          if (!rgb) continue;
           px[o] = rgb[0]; px[o + 1] = rgb[1]; px[o + 2] = rgb[2]; px[o + 3] = 255;
         }
         pen.putImageData(picture, 0, 0);
@@ -98,7 +109,7 @@
     slider.max = data.top; slider.step = data.top / 200; slider.value = Math.min(data.threshold, data.top);
     slider.addEventListener("input", draw);
     for (const link of document.querySelectorAll("[data-goto='" + box.id + "']"))
-      link.addEventListener("click", () => { link.dataset.at.split(" ").forEach((x, d) => { at[d] = Number(x); }); draw(); });
+      link.addEventListener("click", () => { link.dataset.at.split(" ").forEach((x, d) => { at[d] = Number(x); }); draw(); box.scrollIntoView({block: "nearest"}); });
     box.classList.add("ready");
     draw();
   }
