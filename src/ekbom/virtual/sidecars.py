@@ -94,8 +94,7 @@ def readme(design: Design, size: str, seed: int, images: bool) -> str:
         WORD,
         "",
         f"Design {design.name}, size {size}, seed {seed}, ekbom {__version__}.",
-        f"{design.groups.rls} patients, {design.groups.control} volunteers: "
-        f"{design.description}.",
+        f"{design.groups.rls} patients, {design.groups.control} volunteers: {design.description}.",
         "",
         "Raw: participants, questionnaires, blood samples and "
         + (
