@@ -32,6 +32,7 @@ app.command(
 app.command("ekbom.cli.report:report", name="report")
 app.command("ekbom.cli.simulate:simulate", name="simulate")
 app.command("ekbom.cli.demo:demo", name="demo")
+app.command("ekbom.cli.validate:app", name="validate", help="Closed loops with known truth.")
 app.command("ekbom.cli.doctor:doctor", name="doctor")
 
 

@@ -181,14 +181,19 @@ def long_table(frame: pd.DataFrame, value: str, visits: Sequence[str]) -> pd.Dat
             expected="one arm",
         )
     wide = _wide(frame, "session_id", value, visits)
-    rows = []
-    for person in wide.index:
-        base = float(wide.loc[person, visits[0]])
-        for visit in visits[1:]:
-            now = float(wide.loc[person, visit])
-            rows.append((person, arms[person][0], visit, base, now, now - base))
-    names = ["participant_id", "arm", "visit", "baseline", "value", "change"]
-    return pd.DataFrame(rows, columns=names)
+    people, later = len(wide), list(visits[1:])
+    base = np.repeat(wide[visits[0]].to_numpy(dtype=float), len(later))
+    now = wide[later].to_numpy(dtype=float).ravel()
+    return pd.DataFrame(
+        {
+            "participant_id": np.repeat(wide.index.to_numpy(), len(later)),
+            "arm": np.repeat(arms.loc[wide.index].map(lambda a: a[0]).to_numpy(), len(later)),
+            "visit": np.tile(np.array(later, dtype=object), people),
+            "baseline": base,
+            "value": now,
+            "change": now - base,
+        }
+    )
 
 
 def missing_patterns(long: pd.DataFrame, visits: Sequence[str]) -> pd.DataFrame:

@@ -149,14 +149,15 @@ def trial(
     n = 2 * n_per_arm
     arm = np.repeat(["active", "placebo"], n_per_arm)
     person = rng.normal(norm["mean"], norm["sd"], n)
-    gone = np.cumsum(rng.random((n, len(visits))) < dropout, axis=1) > 0
+    leaves = rng.random((n, len(visits))) < dropout
+    leaves[:, 0] = False
+    gone = np.cumsum(leaves, axis=1) > 0
     rows = []
     for k, visit in enumerate(visits):
         share = k / (len(visits) - 1)
         shift = share * (placebo + np.where(arm == "active", effect, 0.0))
         value = person + shift + rng.normal(0.0, 4.0, n)
-        if k:
-            value = np.where(gone[:, k], np.nan, value)
+        value = np.where(gone[:, k], np.nan, value)
         rows.append(
             pd.DataFrame(
                 {

@@ -240,11 +240,16 @@ def scored(
     result = score(what, items, given, prorate=prorate, on_request=on_request)
     _agree(table, what, items, given, on_request)
     there = {c for c in what.columns if c in table}
+    asked = {p.name: {*(what.items[i - 1] for i in p.items), p.given} for p in what.parts}
     return {
         name: r
         for name, r in result.items()
-        if there & {*(what.items[i - 1] for i in what.part(name).items), what.part(name).given}
+        if there & asked[name]
         and (r.missing < r.n_items).any()
+        and (
+            what.part(name).given in there
+            or all(there & asked[h.name] for h in what.halves(what.part(name)))
+        )
     }
 
 

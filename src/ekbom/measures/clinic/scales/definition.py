@@ -16,12 +16,14 @@ SCALES = ("irls", "rls6", "cgi", "sfmpq", "ppi", "painvas", "mpq_full", "asrs")
 class Part:
     """A total or subscale: which items it sums, and what is known of its error.
 
-    ``items`` are 1-based; ``given`` is the column of a total without items;
+    ``short`` is its key in the data, ``name`` that of the measure; ``items``
+    are 1-based; ``given`` is the column of a total without items;
     ``prorate_max`` missing items are always prorated (and flagged),
     ``prorate_option_max`` only when asked; ``reliability`` is an alpha or NaN;
     ``facts`` the keys behind it.
     """
 
+    short: str
     name: str
     items: tuple[int, ...]
     given: str | None
@@ -69,6 +71,10 @@ class Scale:
         """Return a part by its measure name (``IRLS_total``)."""
         return next(p for p in self.parts if p.name == name)
 
+    def halves(self, part: Part) -> tuple[Part, ...]:
+        """Return the parts that a part is the sum of, none for a plain sum of items."""
+        return tuple(p for p in self.parts if p.short in part.sum_of)
+
 
 @cache
 def scale(key: str) -> Scale:
@@ -103,6 +109,7 @@ def scale(key: str) -> Scale:
         numbers = row["items"]
         parts.append(
             Part(
+                short=short,
                 name=row["name"],
                 items=tuple(numbers),
                 given=row.get("given"),

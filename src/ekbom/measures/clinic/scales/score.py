@@ -107,7 +107,7 @@ def score(
     totals = given or {}
     out: dict[str, Scored] = {}
     done: dict[str, Scored] = {}
-    for part, short in zip(scale.parts, under(f"scales.{scale.key}.parts"), strict=True):
+    for part in scale.parts:
         if part.on_request and not on_request:
             continue
         if part.sum_of:
@@ -116,7 +116,7 @@ def score(
             result = _sum(scale, part, answers, prorate)
         if part.given is not None and part.given in totals:
             result = _with_given(scale, part, result, totals[part.given])
-        done[short] = out[part.name] = result
+        done[part.short] = out[part.name] = result
     return out
 
 
