@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import formulaic.parser.types
 import numpy as np
 from formulaic import Formula, SimpleFormula
 from formulaic.errors import FormulaicError
@@ -116,7 +117,7 @@ def parse(formula: str) -> Parsed:
     terms: list[tuple[Factor, ...]] = []
     intercept = False
     for term in parsed:
-        factors = tuple(_factor(str(f.expr), formula) for f in term.factors if str(f.expr) != "1")
+        factors = tuple(_factor(f, formula) for f in term.factors if str(f.expr) != "1")
         if not factors:
             intercept = True
         else:
@@ -124,14 +125,12 @@ def parse(formula: str) -> Parsed:
     return Parsed(text, tuple(terms), intercept)
 
 
-def _factor(expression: str, formula: str) -> Factor:
+def _factor(written: formulaic.parser.types.Factor, formula: str) -> Factor:
+    expression = str(written.expr)
     shown = expression.replace(_DOT, ".")
-    try:
-        tree = ast.parse(expression, mode="eval").body
-    except SyntaxError:
-        return Factor(shown, shown)  # a name in backticks
-    if isinstance(tree, ast.Name):
+    if written.eval_method == formulaic.parser.types.Factor.EvalMethod.LOOKUP:
         return Factor(shown, shown)
+    tree = ast.parse(expression, mode="eval").body
     if (
         isinstance(tree, ast.Call)
         and isinstance(tree.func, ast.Name)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.inference.strata import Model
+from ekbom.inference.sums import products, squares
 from ekbom.inference.tails import log_sf_f, log_sf_t, z_of_f, z_of_t
 
 # Fixed, so that sums do not depend on memory or machine.
@@ -104,15 +105,15 @@ def fit(values: NDArray[np.floating[Any]], model: Model) -> Fit:
     rss = np.empty(v)
     scale = np.empty(v)
     for part, y in _centred(values, model):
-        beta[:, part] = np.einsum("pn,nv->pv", pinv, y)
-        residual = y - np.einsum("np,pv->nv", x, beta[:, part])
-        rss[part] = np.einsum("nv,nv->v", residual, residual)
-        scale[part] = np.einsum("nv,nv->v", y, y)
+        beta[:, part] = products(pinv, y)
+        residual = y - products(x, beta[:, part])
+        rss[part] = squares(residual)
+        scale[part] = squares(y)
     # centring took x times this off the coefficients; give it back
     offset = _offset(values, model)
     if offset is not None:
         beta += np.outer(pinv @ np.ones(len(x)), offset)
-    estimate = np.einsum("rp,pv->rv", c, beta)
+    estimate = products(c, beta)
     # beneath the rounding of the data nothing is left to test against
     empty = ~(rss > 1e-20 * scale) | ~(rss > 0.0)
     sigma = np.sqrt(np.where(empty, np.nan, rss) / model.df)
@@ -122,7 +123,7 @@ def fit(values: NDArray[np.floating[Any]], model: Model) -> Fit:
     if kind == "t":
         statistic = estimate[0] / se
     else:
-        quadratic = np.einsum("rv,rs,sv->v", estimate, middle, estimate)
+        quadratic = np.multiply(estimate, products(middle, estimate)).sum(axis=0)
         statistic = quadratic / (rank * np.square(sigma))
     return Fit(kind, estimate, se, statistic, model.df, rank, sigma, beta, variance)
 
@@ -132,7 +133,7 @@ def residuals(values: NDArray[np.floating[Any]], model: Model) -> NDArray[np.flo
     pinv = np.linalg.pinv(model.x)
     out = np.empty((len(model.x), values.shape[1]))
     for part, y in _centred(values, model):
-        out[:, part] = y - np.einsum("np,pv->nv", model.x, np.einsum("pn,nv->pv", pinv, y))
+        out[:, part] = np.subtract(y, products(model.x, products(pinv, y)))
     return out
 
 

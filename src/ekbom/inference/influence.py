@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ekbom.inference.glm import Fit, fit, residuals
 from ekbom.inference.strata import Model
+from ekbom.inference.sums import products, squares
 
 
 @dataclass(frozen=True)
@@ -82,23 +83,22 @@ def influence(
         if np.linalg.eigvalsh(gap)[0] < 1e-9 or dfs[person] < 1:
             continue  # the effect or a column hangs on this person alone
         inner = np.linalg.inv(gap)
-        weighted = np.einsum("ij,jv->iv", inner, ei)
-        shift = np.einsum("pi,iv->pv", xtx_inv @ xi.T, weighted)
-        left = rss - np.einsum("iv,iv->v", ei, weighted)
+        weighted = products(inner, ei)
+        shift = products(xtx_inv @ xi.T, weighted)
+        left = rss - np.sum(ei * weighted, axis=0)
         xtx_inv_left = xtx_inv + xtx_inv @ xi.T @ inner @ xi @ xtx_inv
         spread = c @ xtx_inv_left @ c.T
         sigma = np.sqrt(np.where(left > 1e-12 * rss, left, np.nan) / dfs[person])
-        effect = found.estimate - c @ shift
+        effect = found.estimate - products(c, shift)
         estimate[person] = effect[0]
         if found.kind == "t":
             statistic[person] = effect[0] / (sigma * np.sqrt(spread[0, 0]))
         else:
             middle = np.linalg.pinv(spread)
-            quadratic = np.einsum("rv,rs,sv->v", effect, middle, effect)
+            quadratic = np.multiply(effect, products(middle, effect)).sum(axis=0)
             statistic[person] = quadratic / (found.df1 * np.square(sigma))
         if len(c) == 1:
             unit = np.sqrt((c @ xtx_inv @ c.T)[0, 0])
-            dfbetas[person] = (c @ shift)[0] / (sigma * unit)
-        moved = np.einsum("np,pv->nv", x, shift)
-        cook[person] = np.square(moved).sum(axis=0) / (rank * np.square(found.sigma))
+            dfbetas[person] = products(c, shift)[0] / (sigma * unit)
+        cook[person] = squares(products(x, shift)) / (rank * np.square(found.sigma))
     return Influence(model.people, estimate, statistic, dfs, dfbetas, cook)

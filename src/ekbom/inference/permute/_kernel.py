@@ -35,8 +35,8 @@ def maxima(
     w : (B, k, n) float64
         Rows of the orthonormal model basis; the first ``tested`` carry the effect.
     high, low : (B,) float64, written
-        Largest share d_e^2 / (1 - sum d_z^2) with positive and with negative d_e; for
-        more than one tested column ``high`` alone.
+        Largest and least (turned) signed share d_e^2 / (1 - sum d_z^2), with the sign of
+        d_e; for more than one tested column ``high`` alone.
     count : (V,) int64, added to
         Number of relabellings whose share reaches ``observed``.
     observed : (V,) float64
@@ -52,8 +52,8 @@ def maxima(
     effect = np.zeros((BATCH, TILE))
     rest = np.zeros((BATCH, TILE))
     for i in range(b):
-        high[i] = 0.0
-        low[i] = 0.0
+        high[i] = -1.0
+        low[i] = -1.0
     for start in range(0, v, TILE):
         width = min(TILE, v - start)
         for first in range(0, b, BATCH):
@@ -91,8 +91,8 @@ def maxima(
                         for j in range(width):
                             rest[g, j] -= acc[g, j] * acc[g, j]
             for g in range(BATCH):
-                up = 0.0
-                down = 0.0
+                up = -1.0
+                down = 1.0
                 for j in range(width):
                     share = 0.0
                     if rest[g, j] > 1e-9:

@@ -22,6 +22,7 @@ from ekbom.inference.permute._kernel import BATCH, maxima
 from ekbom.inference.permute.plan import PermutationPlan, exchange, flip
 from ekbom.inference.settings import Settings
 from ekbom.inference.strata import Model
+from ekbom.inference.sums import products, squares
 
 BLOCK = 64
 """Relabellings handed to the kernel at once."""
@@ -157,17 +158,20 @@ def permute(
     observed = _observed(u, w, k1)
     stat = _statistic(np.abs(observed), model.df, k1) * np.sign(observed)
     tolerance = 1e-6 if values.dtype == np.float32 else 1e-10
+    # a change of the data moves t by so much more as the fit nears perfection
     slack = tolerance * np.maximum(1.0, np.abs(stat)) * (1.0 + np.square(stat) / model.df)
     directed = {"two-sided": np.abs(stat), "positive": stat, "negative": -stat}[sign]
     cut = _share(directed - slack, model.df, k1)
     high, low, count = _run(u, w, k1, plan, cut, sign, each, workers)
     best = {"two-sided": np.maximum(high, low), "positive": high, "negative": low}[sign]
-    top = _statistic(best, model.df, k1)
+    top = _statistic(np.abs(best), model.df, k1) * np.sign(best)
     ordered = np.sort(top)
-    p = (plan.n - np.searchsorted(ordered, directed - slack, side="left")) / plan.n
-    p = np.where(whole, p, np.nan)
-    alone = np.where(whole, count / plan.n, np.nan) if each else None
-    return Permuted(p, alone, top, _threshold(ordered, settings.alpha), plan)
+    p, alone = np.full(len(whole), np.nan), np.full(len(whole), np.nan)
+    p[whole] = (plan.n - np.searchsorted(ordered, directed - slack, side="left")) / plan.n
+    if each:
+        alone[whole] = count / plan.n
+    threshold = _threshold(ordered, settings.alpha)
+    return Permuted(p, alone if each else None, top, threshold, plan)
 
 
 def _unit_residuals(
@@ -178,20 +182,20 @@ def _unit_residuals(
     for start in range(0, values.shape[1], _CHUNK):
         part = slice(start, start + _CHUNK)
         y = model.take(values[:, part])
-        size = np.einsum("nv,nv->v", y, y)
+        size = squares(y)
         z = basis.nuisance
         for _ in range(2):  # twice: the second pass takes off what rounding of large means left
-            y = y - np.einsum("nk,kv->nv", z, np.einsum("nk,nv->kv", z, y))
-        length = np.einsum("nv,nv->v", y, y)
+            y = y - products(z, products(z.T, y))
+        length = squares(y)
         good = np.isfinite(length) & (length > 1e-20 * size) & (length > 0.0)
         u[:, part] = np.where(good, y / np.sqrt(np.where(good, length, 1.0)), 0.0)
         whole[part] = good
-    return u, whole
+    return (u if whole.all() else np.ascontiguousarray(u[:, whole])), whole
 
 
 def _observed(u: NDArray[np.float64], w: NDArray[np.float64], k1: int) -> NDArray[np.float64]:
     """Signed share of variance of the data as they are, (V,)."""
-    d = np.einsum("kn,nv->kv", w, u)
+    d = products(w, u)
     rest = 1.0 - np.square(d[k1:]).sum(axis=0)
     share = np.square(d[:k1]).sum(axis=0) / np.where(rest > 1e-9, rest, np.inf)
     return np.asarray(share * np.sign(d[0]) if k1 == 1 else share)
