@@ -33,7 +33,7 @@ _EXACT = 1e-28
 CONVERGED, STUCK, AT_LIMIT = 0, 1, 2
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _face(A, y, m, state, upper, Q, R, order, coef, r):  # type: ignore[no-untyped-def]
     """Least squares with some columns held at a bound (state 1: 0, state 2: upper).
 
@@ -94,7 +94,7 @@ def _face(A, y, m, state, upper, Q, R, order, coef, r):  # type: ignore[no-untyp
     return n, True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def solve_box(A, y, m, upper, Q, R, coef, r, state):  # type: ignore[no-untyped-def]
     """Least squares with ``0 <= coef <= upper``, exact: the best feasible face.
 
@@ -152,7 +152,7 @@ def solve_box(A, y, m, upper, Q, R, coef, r, state):  # type: ignore[no-untyped-
     return rss, n
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _better_pair(h1, h2, g11, g22, g12):  # type: ignore[no-untyped-def]
     """Return (reduction of the RSS, beta1, beta2) of two columns."""
     det = g11 * g22 - g12 * g12
@@ -163,7 +163,7 @@ def _better_pair(h1, h2, g11, g22, g12):  # type: ignore[no-untyped-def]
     return b1 * h1 + b2 * h2, b1, b2
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def scan(B, G, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-def]
     """Find the pair of table rows (or the row) with the least RSS under the box.
 
@@ -253,7 +253,7 @@ def scan(B, G, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-
     return bi, bj
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def evaluate(lt, n_exp, trap, y, q, vb_free, root, grid, w, A, D, Q, R, coef, r, state, upper):  # type: ignore[no-untyped-def]
     """Solve the linear part at ln rates ``lt``; fills A, D (d/d ln theta), Q, coef, r.
 
@@ -276,7 +276,7 @@ def evaluate(lt, n_exp, trap, y, q, vb_free, root, grid, w, A, D, Q, R, coef, r,
     return solve_box(A, y, m, upper, Q, R, coef, r, state)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def polish(lt, n_exp, trap, y, q, vb_free, root, grid, coef):  # type: ignore[no-untyped-def]
     """Levenberg-Marquardt on the ln rates from a start, bounds kept.
 

@@ -244,7 +244,7 @@ def _irreversible(fit: Exponentials) -> tuple[dict[str, Array], _Slopes]:
 _OUTCOMES = {"1tcm": _one_tissue, "2tcm": _two_tissue, "2tcm-irreversible": _irreversible}
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _gram(B):  # type: ignore[no-untyped-def]
     """``B B'`` by plain loops: the same bits whatever BLAS and threads."""
     K, F = B.shape
@@ -259,7 +259,7 @@ def _gram(B):  # type: ignore[no-untyped-def]
     return G
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _products(B, q):  # type: ignore[no-untyped-def]
     K, F = B.shape
     P = np.empty(K)
@@ -271,7 +271,7 @@ def _products(B, q):  # type: ignore[no-untyped-def]
     return P
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def covariance(J, use, variance, out):  # type: ignore[no-untyped-def]
     """Fill out (P, P) with ``variance (J J')^-1`` over the rows of J in use.
 
@@ -336,7 +336,7 @@ def covariance(J, use, variance, out):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def _fit_all(  # type: ignore[no-untyped-def]
     rows, data, ln_rate, table, gram, P, n_exp, trap, vb_free, held, root, blood, blood_mean,
     grid, theta, phi, volume, rss, fitted, cov, status,

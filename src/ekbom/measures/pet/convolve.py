@@ -190,10 +190,10 @@ def basis(theta: Array, grid: Grid) -> tuple[Array, Array]:
 
 def running_input(grid: Grid) -> Array:
     """Return frame means of the running integral of parent plasma, (F,) kBq/mL min."""
-    return basis(np.zeros(1), grid)[0][0]
+    return np.asarray(basis(np.zeros(1), grid)[0][0])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _phi(x):  # type: ignore[no-untyped-def]
     """Return phi_1, phi_2, phi_3 at -x: phi_0 = exp, phi_{k+1} = (phi_k - 1/k!)/z."""
     if x < _SERIES:
@@ -209,7 +209,7 @@ def _phi(x):  # type: ignore[no-untyped-def]
     return phi1, phi2, (0.5 - phi2) / x
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _double_series(a, b):  # type: ignore[no-untyped-def]
     """Return A2/h^2, (A1 + A2)/h^2 and their derivatives in a, for small a + b."""
     late = whole = d_late = d_whole = 0.0
@@ -231,7 +231,7 @@ def _double_series(a, b):  # type: ignore[no-untyped-def]
     return late, whole, d_late, d_whole
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _step_weights(theta, decay, h, w):  # type: ignore[no-untyped-def]
     """Fill w (12,): E, G0, G1, A0, A1, A2 of a step, then their derivatives in theta."""
     a, b = theta * h, decay * h
@@ -266,7 +266,7 @@ def _step_weights(theta, decay, h, w):  # type: ignore[no-untyped-def]
         w[11] = h2 * h * (fall * d2 - late) / m
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def frame_means(theta, c, steps, step, frame, share, decay, w, mean, slope):  # type: ignore[no-untyped-def]
     """Frame means of ``c (x) exp(-theta t)`` and their derivative in theta.
 
@@ -297,7 +297,7 @@ def frame_means(theta, c, steps, step, frame, share, decay, w, mean, slope):  # 
         y = w[k, 0] * y + w[k, 1] * c0 + w[k, 2] * c1
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def _basis_table(theta, c, steps, step, frame, share, decay, mean, slope):  # type: ignore[no-untyped-def]
     for j in prange(theta.size):
         w = np.empty((steps.size, 12))
