@@ -104,6 +104,7 @@ def readme(design: Design, size: str, seed: int, images: bool) -> str:
         ),
         "derivatives/ekbom-sim: "
         + ("segmentation and brain mask." if images else "regional time-activity curves."),
+        "code/plan.toml: a plan for `ekbom run`.",
         "derivatives/truth: what was put in. Nobody who analyses blindly looks there.",
         "",
         "Question texts of the scales are not shipped; items stand under their numbers.",

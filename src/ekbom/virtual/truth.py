@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from ekbom.virtual.design import Design
+from ekbom.errors import Refused
+from ekbom.virtual.design import Design, parse
+
+#: What GeneratedBy says of size and seed.
+_SAID = re.compile(r"size (\w+), seed (\d+)$")
 
 #: Column meanings of the truth tables: (description, unit).
 COLUMNS: dict[str, tuple[str, str]] = {
@@ -76,6 +82,47 @@ class StudyTruth:
     regions: pd.DataFrame
     effects: pd.DataFrame
     files: int
+
+    @classmethod
+    def read(cls, root: Path) -> StudyTruth:
+        """Read the truth of a study from its folder.
+
+        Parameters
+        ----------
+        root : Path
+            Raw study that :func:`ekbom.virtual.make` wrote.
+
+        Returns
+        -------
+        StudyTruth
+            As it was returned then.
+
+        Raises
+        ------
+        Refused
+            When the folder holds no finished simulated study.
+        """
+        folder = root / "derivatives" / "truth"
+        try:
+            sums = (folder / "SHA256SUMS").read_text("utf-8").splitlines()
+            text = (folder / "design.toml").read_text("utf-8")
+            said = json.loads((root / "dataset_description.json").read_text("utf-8"))
+            size, seed = _SAID.findall(said["GeneratedBy"][0]["Description"])[0]
+            participants, regions, effects = (
+                pd.read_csv(folder / f"{name}_truth.tsv", sep="\t", na_values="n/a")
+                for name in ("participants", "regions", "effects")
+            )
+        except (OSError, LookupError, ValueError) as fault:
+            raise Refused(
+                "The folder holds no finished simulated study.",
+                file=root,
+                found=fault,
+                expected="what `ekbom simulate` wrote",
+                mend="choose a new folder",
+            ) from fault
+        return cls(
+            parse(text), root, size, int(seed), participants, regions, effects, len(sums) + 1
+        )
 
     def joined(self) -> pd.DataFrame:
         """Return V_T by person and region, sides joined by volume.

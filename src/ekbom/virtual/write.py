@@ -18,6 +18,7 @@ from ekbom.virtual.cohort import (
     IRLS_MAX,
     Person,
 )
+from ekbom.virtual.plans import plan_text
 from ekbom.virtual.scanner import dynamic_image, noisy_labels, seen_weights
 from ekbom.virtual.study import VirtualStudy
 
@@ -227,6 +228,7 @@ def write_tables(study: VirtualStudy) -> None:
         bids.write_text(
             root / ".bidsignore", "# no images at this size; see README\n*_pet.json\n*_blood.*\n"
         )
+    bids.write_text(root / "code" / "plan.toml", plan_text(study.size))
     people = study.people
     bids.write_tsv(
         root / "participants.tsv",
