@@ -222,7 +222,8 @@ def _measures(out: Path, rng: np.random.Generator, people: int) -> None:
             folder.mkdir(parents=True)
             stem = f"{who['participant_id']}_ses-{session}"
             (folder / f"{stem}_desc-blood_qc.svg").write_text(
-                '<?xml version="1.0"?>\n<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 20">'
+                '<?xml version="1.0"?>\n'
+                '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 60 20">'
                 "<metadata>made at http://example.org</metadata>"
                 f'<path d="M 0 0 L 60.123456 {10 + k}"/><text x="1" y="9">{stem}</text></svg>'
             )
@@ -317,7 +318,12 @@ def _questions(
                 "effect": "session: blocked - baseline",
                 "results": text,
                 "permitted": [
-                    {"participant_id": "sub-02", "session_id": "blocked", "run_id": "n/a", "permissions": ["blood-sorted"]}
+                    {
+                        "participant_id": "sub-02",
+                        "session_id": "blocked",
+                        "run_id": "n/a",
+                        "permissions": ["blood-sorted"],
+                    }
                 ],
             },
             table,
@@ -446,7 +452,7 @@ def _retest(
                 "kind": "reliability",
                 "effect": "test-retest",
                 "question": {"name": "retest", **questions["retest"], "method": method},
-                "results": "VT changed by 3.1 % from test to retest (median of 7 regions); n = 6, so the intervals are wide.",
+                "results": "VT changed by 3.1 % from test to retest (median of 7 regions).",
             },
             table,
             values,

@@ -76,7 +76,7 @@ def references(output: Output, asked: Sequence[Asked]) -> list[str]:
     """
     found: set[str] = set()
     sources: list[Any] = [output.plan]
-    sources += [a.about for one in asked for _, a in one.answers]
+    sources += [a.about.get("meta") or {} for one in asked for _, a in one.answers]
     for source in sources:
         for key in ("citations", "references"):
             found |= _strings(source.get(key))

@@ -117,7 +117,6 @@ def part(one: Asked) -> Part:
         The first method in full, the others folded under it.
     """
     first = one.answers[0][1]
-    many = len(one.answers) > 1
     blocks: list[Block] = []
     if len(one.answers) > 1:
         blocks += _all_methods(one)

@@ -164,7 +164,8 @@ def with_and_without(answer: Answered) -> list[Block]:
     told = answer.about.get("without_permitted")
     if isinstance(told, Mapping) and told.get("refused"):
         why = dict(told["refused"]).get("what")
-        text = f"Without {', '.join(told.get('participants_left_out', []))} no answer is possible: {why}"
+        who = ", ".join(told.get("participants_left_out", []))
+        text = f"Without {who} no answer is possible: {why}"
         return [Block("warnings", Markup("<li>{}</li>").format(text))]
     values = [pick(frame, VALUE)] if pick(frame, VALUE) else ["trt", "icc31"]
     values = [v for v in values if v in frame and v in without]
