@@ -12,6 +12,8 @@ TILE = 512
 """Voxels whose data (n x TILE x 8 bytes) stay in the second-level cache."""
 BATCH = 4
 """Relabellings that share one load of the data."""
+LANES = 8
+"""Running maxima kept side by side."""
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -51,6 +53,8 @@ def maxima(
     acc = np.zeros((BATCH, TILE))
     effect = np.zeros((BATCH, TILE))
     rest = np.zeros((BATCH, TILE))
+    upper = np.zeros(LANES)
+    lower = np.zeros(LANES)
     for i in range(b):
         high[i] = -1.0
         low[i] = -1.0
@@ -91,15 +95,27 @@ def maxima(
                         for j in range(width):
                             rest[g, j] -= acc[g, j] * acc[g, j]
             for g in range(BATCH):
+                for j in range(width):
+                    share = effect[g, j] / max(rest[g, j], 1e-9)
+                    effect[g, j] = share if rest[g, j] > 1e-9 else 0.0
+                # lanes, because a single running maximum is not vectorised
+                for s in range(LANES):
+                    upper[s] = -1.0
+                    lower[s] = 1.0
+                whole = width - width % LANES
+                for j in range(0, whole, LANES):
+                    for s in range(LANES):
+                        value = effect[g, j + s]
+                        upper[s] = value if value > upper[s] else upper[s]
+                        lower[s] = value if value < lower[s] else lower[s]
+                for j in range(whole, width):
+                    upper[0] = max(upper[0], effect[g, j])
+                    lower[0] = min(lower[0], effect[g, j])
                 up = -1.0
                 down = 1.0
-                for j in range(width):
-                    share = 0.0
-                    if rest[g, j] > 1e-9:
-                        share = effect[g, j] / rest[g, j]
-                    effect[g, j] = share
-                    up = max(up, share)
-                    down = min(down, share)
+                for s in range(LANES):
+                    up = max(up, upper[s])
+                    down = min(down, lower[s])
                 high[first + g] = max(high[first + g], up)
                 low[first + g] = max(low[first + g], -down)
                 if first + g >= real or counting == 0:
