@@ -77,6 +77,22 @@ def test_missing_values_count_as_outside():
     assert np.allclose(np.delete(out.ravel(), 4 * 81 + 4 * 9 + 4), 3.0)
 
 
+def test_holes_are_filled_when_asked_and_only_from_enough():
+    image = np.full((15, 15, 15), 3.0)
+    image[4, 4, 4] = np.nan
+    image[8:] = np.nan
+    mask = np.ones(image.shape, dtype=bool)
+    mask[0] = False
+    out = smooth(image, (2, 2, 2), 8, mask, fill=True)
+    assert out[4, 4, 4] == pytest.approx(3)
+    assert np.isnan(out[0]).all()  # outside the mask
+    assert np.isnan(out[9:]).all()  # most of the weight has no value there
+    assert np.isfinite(out[1:8]).all()
+    plain = smooth(image, (2, 2, 2), 8, mask)
+    there = np.isfinite(plain)
+    assert np.array_equal(plain[there], out[there])
+
+
 def test_brute_force_in_a_small_image():
     rng = np.random.default_rng(5)
     image, mask, size, fwhm = (

@@ -24,27 +24,32 @@ def smooth(
     voxel_size: Sequence[float],
     fwhm: float,
     mask: NDArray[np.bool_] | None = None,
+    *,
+    fill: bool = False,
 ) -> NDArray[np.float64]:
     """Smooth with a Gaussian; voxels outside the mask neither give nor receive.
 
-    The result is G(m y) / G(m), where G is the Gaussian and m the mask, so a
-    constant stays the same constant up to the edge of the mask.
+    The result is G(m y) / G(m), where G is the Gaussian and m the voxels that
+    give, so a constant stays the same constant up to the edge of the mask.
 
     Parameters
     ----------
     values : (X, Y, Z) array
-        Values; those that are not finite count as outside the mask.
+        Values; those that are not finite do not give.
     voxel_size : three floats
         Voxel edges in mm, in the order of the axes.
     fwhm : float
         Full width at half maximum in mm; 0 returns the values as they are.
     mask : (X, Y, Z) array of bool, optional
         Inside is true; everywhere by default.
+    fill : bool
+        Let voxels inside the mask that have no value receive one from their
+        neighbours, where those hold at least half of the weight of the mask.
 
     Returns
     -------
     (X, Y, Z) array
-        NaN outside the mask and where the value itself was not finite.
+        NaN outside the mask and, unless filled, where there was no value.
 
     Raises
     ------
@@ -59,15 +64,18 @@ def smooth(
             mend="Set fwhm = 0 for no smoothing.",
         )
     image = np.asarray(values, dtype=np.float64)
-    inside = np.isfinite(image)
-    if mask is not None:
-        inside &= np.asarray(mask, dtype=bool)
+    inside = np.ones(image.shape, bool) if mask is None else np.asarray(mask, dtype=bool)
+    giving = inside & np.isfinite(image)
     if fwhm == 0:
-        return np.where(inside, image, np.nan)
-    top = gaussian(np.where(inside, image, 0.0), voxel_size, fwhm)
-    share = gaussian(inside.astype(np.float64), voxel_size, fwhm)
+        return np.where(giving, image, np.nan)
+    top = gaussian(np.where(giving, image, 0.0), voxel_size, fwhm)
+    share = gaussian(giving.astype(np.float64), voxel_size, fwhm)
+    receiving = giving
+    if fill:
+        whole = gaussian(inside.astype(np.float64), voxel_size, fwhm)
+        receiving = giving | (inside & (share >= 0.5 * whole) & (share > 0))
     out = np.full(image.shape, np.nan)
-    np.divide(top, share, out=out, where=inside)
+    np.divide(top, share, out=out, where=receiving)
     return out
 
 

@@ -43,7 +43,8 @@ def inputs(unit: Unit, study: Files, settings: PETSettings) -> Inputs:
     -------
     Inputs
         Roles: ``pet_json``, ``manual`` and ``autosampler`` (with ``_json``) or
-        ``inputfunction``, ``tacs:<segmentation>``, ``morph:<segmentation>``.
+        ``inputfunction``, ``tacs:<segmentation>``, ``morph:<segmentation>``;
+        ``image``, ``mask``, ``dseg:<segmentation>`` where the image is needed.
 
     Raises
     ------
@@ -54,7 +55,7 @@ def inputs(unit: Unit, study: Files, settings: PETSettings) -> Inputs:
     image = _image(unit, study, settings)
     roles["pet_json"] = study.metadata_files(image)
     _blood(unit, study, settings, roles)
-    _curves(unit, study, settings, roles)
+    _curves(unit, study, settings, image, roles)
     permitted = settings.permissions(unit.label)
     extra = {
         "blood.sort": permitted.blood.sort,
@@ -151,7 +152,13 @@ def _blood(unit: Unit, study: Files, settings: PETSettings, roles: dict[str, lis
     )
 
 
-def _curves(unit: Unit, study: Files, settings: PETSettings, roles: dict[str, list[Path]]) -> None:
+def _curves(
+    unit: Unit,
+    study: Files,
+    settings: PETSettings,
+    image: BidsFile,
+    roles: dict[str, list[Path]],
+) -> None:
     scope = settings.pipeline or "derivatives"
     found: dict[str, BidsFile] = {}
     for file in study.find(unit, suffix="tacs", extension=".tsv", scope=scope):
@@ -164,8 +171,16 @@ def _curves(unit: Unit, study: Files, settings: PETSettings, roles: dict[str, li
                 "name the derivative in the plan, or remove one",
             )
         found[name] = file
-    if settings.tacs == "dseg":
-        found = {}
+    from_labels = settings.tacs == "dseg" or (
+        settings.tacs == "auto" and not found and image.extension != ".json"
+    )
+    if from_labels or settings.maps.model:
+        from ekbom.measures.pet.io.image import image_roles
+
+        roles.update(image_roles(unit, study, settings, image))
+    if from_labels:
+        _label_images(unit, study, settings, roles)
+        return
     wanted = list(found) if settings.segmentations is None else list(settings.segmentations)
     lost = [name for name in (*wanted, *settings.regions) if name not in found]
     if lost or not wanted:
@@ -190,3 +205,20 @@ def _curves(unit: Unit, study: Files, settings: PETSettings, roles: dict[str, li
         morph = _one(volumes, f"tables of volumes of {name}", "morph", "remove one of them")
         if morph is not None:
             roles[f"morph:{name}"] = [morph.path]
+
+
+def _label_images(
+    unit: Unit, study: Files, settings: PETSettings, roles: dict[str, list[Path]]
+) -> None:
+    """Refuse segmentations of the plan that no label image on the grid of the image has."""
+    there = [role.partition(":")[2] for role in roles if role.startswith("dseg:")]
+    lost = [n for n in (*(settings.segmentations or ()), *settings.regions) if n not in there]
+    if lost:
+        raise Refused(
+            f"There is no label image of {lost[0]} for {unit.label}.",
+            file=study.root / unit.folder,
+            field="measures.pet.segmentations",
+            found=", ".join(there) or f"no _dseg.nii.gz in the space of {roles['image'][0].name}",
+            expected=", ".join(lost),
+            mend="add the label image on the grid of the PET image, or name one that is there",
+        )

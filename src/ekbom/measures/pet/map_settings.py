@@ -52,6 +52,9 @@ class SpectralSettings(_Strict):
     vB: Annotated[float, Field(ge=0, lt=1)] | Literal["free"] = Field(
         default="free", description="blood volume"
     )
+    draws: Annotated[int, Field(ge=2, le=2000)] = Field(
+        default=50, description="bootstrap draws for standard errors, when maps.se is true"
+    )
 
 
 class MapsSettings(_Strict):
@@ -63,7 +66,9 @@ class MapsSettings(_Strict):
     outcome: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
         default=("VT",), description="maps to keep: VT; K1, vB, IRF60 ... of spectral"
     )
-    se: bool = Field(default=False, description="standard error and CV maps (logan, ma1)")
+    se: bool = Field(
+        default=False, description="standard error and CV maps; spectral takes draws times as long"
+    )
     flags: bool = Field(default=False, description="map of flags, a sum of powers of two")
     image: str = Field(
         default="auto",

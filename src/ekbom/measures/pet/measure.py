@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from ekbom.errors import Refused
-from ekbom.measures.pet import find, qc, results, words
+from ekbom.measures.pet import find, images, qc, results, words
 from ekbom.measures.pet.blood import BloodData, inspect
 from ekbom.measures.pet.input_fit import InputFit, fit_input
 from ekbom.measures.pet.io.bids import Scan, read_scan
@@ -36,7 +36,7 @@ class PETMeasure:
 
     name: ClassVar[str] = "pet"
     settings_model: ClassVar[type[BaseModel]] = PETSettings
-    outcomes: ClassVar[Mapping[str, str]] = results.OUTCOMES
+    outcomes: ClassVar[Mapping[str, str]] = {**images.OUTCOMES, **results.OUTCOMES}
     citations: ClassVar[Mapping[str, str]] = words.CITATIONS
 
     def units(self, study: Files) -> list[Unit]:
@@ -115,10 +115,12 @@ class PETMeasure:
             parent_f0=None if chosen.parent_f0 == "free" else chosen.parent_f0,
             plasma_over_blood=chosen.plasma_over_blood,
             extrapolate=bool(inputs.extra.get("blood.extrapolate")),
-            needs_whole_blood=any(chosen.blood_volume(m) != 0 for m in chosen.model),
+            needs_whole_blood=any(chosen.blood_volume(m) != 0 for m in chosen.model)
+            or bool(chosen.maps.model),
         )
         notes += fitted.notes
-        curves = _read_curves(inputs, scan, chosen)
+        image = images.load(inputs.files, scan)
+        curves = _read_curves(inputs, scan, chosen) or images.regional_curves(image, chosen)
         trust = bool(inputs.extra.get("trust_units"))
         for one in curves:
             check_sizes(one.values, fitted, file=one.source, trust=trust, notes=notes)
@@ -133,12 +135,16 @@ class PETMeasure:
         scores: list[Score] = []
         for fit in regional.fits.values():
             scores += results.scores(fit, labels, chosen.outcome)
+        voxels = images.maps_of(image, regional, values, scan.frames, chosen, meta)
+        notes += voxels.notes
+        figures: list[Any] = []
+        if chosen.figures:
+            figures = _figures(curves, labels, values, regional, fitted, scan, chosen)
         return Product(
             scores=scores,
             tables=_tables(curves, regional, fitted, scan, meta),
-            figures=_figures(curves, labels, values, regional, fitted, scan, chosen)
-            if chosen.figures
-            else (),
+            maps=voxels.maps,
+            figures=[*figures, *voxels.figures],
             notes=_once(notes),
             meta=meta,
         )

@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.convolve import make_grid, running_input
+from ekbom.measures.pet.fit import first_frame
 from ekbom.measures.pet.flags import CV_HIGH, bits
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.graphical import fit_one, tissue_integral
@@ -110,7 +111,7 @@ def map_voxels(
             found=vB,
             expected="a share from 0 to below 1",
         )
-    first = _first_frame(frames, tstar, w)
+    first = _first(frames, tstar, w)
     grid = make_grid(frames, input, decay_weighted=decay_weighted)
     operator = tissue_integral(frames, decay_weighted=decay_weighted)
     VT, se, rss = (np.full(y.shape[0], np.nan) for _ in range(3))
@@ -148,7 +149,7 @@ def map_voxels(
     )
 
 
-def _first_frame(frames: Frames, tstar: float | None, w: Array) -> int:
+def _first(frames: Frames, tstar: float | None, w: Array) -> int:
     if tstar is None:
         raise Refused(
             "Logan and MA1 need a t*.",
@@ -156,7 +157,7 @@ def _first_frame(frames: Frames, tstar: float | None, w: Array) -> int:
             found="nothing",
             expected="minutes from injection",
         )
-    first = int(np.searchsorted(frames.start, tstar - 1e-9))
+    first = first_frame(frames, float(tstar))
     left = int((w[first:] > 0).sum())
     if left < 3:
         raise Refused(

@@ -45,9 +45,10 @@ class DynamicImage:
     curves : (V, F) array
         kBq/mL, decay-corrected to injection, used frames only.
     voxels : (V,) array of int
-        Flat (C order) index of each curve.
-    brain : (V,) array of bool
-        Whether the voxel is inside the brain mask (else only inside a region).
+        Flat (C order) index of each curve: first those inside the brain mask,
+        then those only inside a region.
+    n_brain : int
+        How many of them are inside the brain mask.
     grid : Grid
         Where the voxels are.
     space : str
@@ -64,7 +65,7 @@ class DynamicImage:
 
     curves: Array
     voxels: NDArray[np.intp]
-    brain: NDArray[np.bool_]
+    n_brain: int
     grid: Grid
     space: str
     labels: Mapping[str, LabelImage]
@@ -72,13 +73,25 @@ class DynamicImage:
     mask_source: str
     notes: tuple[str, ...] = ()
 
+    @property
+    def brain_curves(self) -> Array:
+        """Curves inside the brain mask, (n_brain, F); no copy."""
+        return self.curves[: self.n_brain]
+
+    @property
+    def brain_mask(self) -> NDArray[np.bool_]:
+        """The brain mask, (X, Y, Z)."""
+        out = np.zeros(self.grid.size, dtype=bool)
+        out[self.voxels[: self.n_brain]] = True
+        return out.reshape(self.grid.shape)
+
     def image(self, values: NDArray[np.generic]) -> Array:
         """Put values of the brain's voxels into a volume, NaN elsewhere.
 
         Parameters
         ----------
-        values : (V,) array
-            One value a curve; those outside the brain are left out.
+        values : (n_brain,) array
+            One value a voxel.
 
         Returns
         -------
@@ -86,44 +99,8 @@ class DynamicImage:
             Float64.
         """
         out = np.full(self.grid.size, np.nan)
-        out[self.voxels[self.brain]] = np.asarray(values, dtype=np.float64)[self.brain]
+        out[self.voxels[: self.n_brain]] = values
         return out.reshape(self.grid.shape)
-
-
-def wants_image(settings: PETSettings, *, has_tables: bool) -> bool:
-    """Whether the settings need the image itself.
-
-    Parameters
-    ----------
-    settings : PETSettings
-        Of the plan.
-    has_tables : bool
-        Whether a pipeline's regional curves were found.
-
-    Returns
-    -------
-    bool
-        For maps, and for regional curves from labels.
-    """
-    return bool(settings.maps.model) or curves_from_labels(settings, has_tables=has_tables)
-
-
-def curves_from_labels(settings: PETSettings, *, has_tables: bool) -> bool:
-    """Whether regional curves are made of image and label image.
-
-    Parameters
-    ----------
-    settings : PETSettings
-        Of the plan.
-    has_tables : bool
-        Whether a pipeline's regional curves were found.
-
-    Returns
-    -------
-    bool
-        With ``tacs = "dseg"``, or ``"auto"`` where no table is.
-    """
-    return settings.tacs == "dseg" or (settings.tacs == "auto" and not has_tables)
 
 
 def image_roles(
@@ -224,11 +201,11 @@ def read_image(
     }
     space = _space(path, files)
     brain, source = _brain(files, header.grid, space, labels, notes)
-    kept = brain.copy()
-    if regions:
-        for one in labels.values():
-            kept |= one.values > 0
-    voxels = np.flatnonzero(kept.ravel())
+    outside = np.zeros(header.grid.shape, dtype=bool)
+    for one in labels.values() if regions else ():
+        outside |= one.values > 0
+    inside = np.flatnonzero(brain.ravel())
+    voxels = np.concatenate([inside, np.flatnonzero((outside & ~brain).ravel())])
     curves = np.empty((voxels.size, int(scan.keep.sum())))
     used = iter(range(curves.shape[1]))
     for wanted, frame in zip(scan.keep, read_frames(header), strict=True):
@@ -243,7 +220,7 @@ def read_image(
     return DynamicImage(
         curves,
         voxels,
-        brain.ravel()[voxels],
+        inside.size,
         header.grid,
         space,
         labels,

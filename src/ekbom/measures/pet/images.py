@@ -1,0 +1,342 @@
+"""The image part of the PET measure: curves of regions, and maps.
+
+Every map says in its sidecar how it was made. The map that group questions
+use carries the name of the outcome as its parameter (``VT``): it is smoothed,
+and brought to the resolution of the plan, when the plan says so. The map from
+before that is published beside it as ``VT_unsmoothed``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ekbom.measures.pet.flags import MEANINGS, bits
+from ekbom.measures.pet.frames import Frames
+from ekbom.measures.pet.io.bids import Scan
+from ekbom.measures.pet.io.image import DynamicImage, read_image
+from ekbom.measures.pet.map_figure import map_figure
+from ekbom.measures.pet.map_settings import MAP_OUTCOMES
+from ekbom.measures.pet.parametric import map_voxels
+from ekbom.measures.pet.regional import Regional
+from ekbom.measures.pet.regions import Curves, join
+from ekbom.measures.pet.settings import PETSettings
+from ekbom.measures.pet.spectral import UNITS
+from ekbom.measures.pet.tstar import choose_tstar
+from ekbom.measures.pet.voxels import VoxelFit
+from ekbom.nouns import Figure, Map, Note
+from ekbom.space import Grid, LabelImage, resample, smooth, template
+from ekbom.space.labels import region_curves
+from ekbom.space.smooth import smoothing_note
+from ekbom.space.template import SPACE
+
+Array = NDArray[np.float64]
+
+#: Outcomes that only maps have, and their units.
+OUTCOMES: Mapping[str, str] = {
+    name: UNITS[name] for name in ("IRF60", "extrapolated", "components")
+}
+
+#: Maps that group questions are asked of, and so are smoothed.
+SMOOTHED = ("VT", "K1", "IRF60")
+
+#: Voxels this many median absolute deviations above the median, or below zero,
+#: do not take part in smoothing: one such voxel would spoil all around it.
+OUTLIER_MAD = 20.0
+
+
+@dataclass(frozen=True)
+class Maps:
+    """What the image of one scan gave.
+
+    Parameters
+    ----------
+    maps : sequence of Map
+        In the order of the plan.
+    notes : sequence of Note
+        What a reader must know.
+    figures : sequence of Figure
+        One a model.
+    """
+
+    maps: Sequence[Map] = ()
+    notes: Sequence[Note] = ()
+    figures: Sequence[Figure] = ()
+
+
+def load(files: Mapping[str, Sequence[Path]], scan: Scan) -> DynamicImage | None:
+    """Read the image of a scan when its inputs name one.
+
+    Parameters
+    ----------
+    files : mapping of str to sequence of Path
+        Roles of the scan's inputs.
+    scan : Scan
+        What its JSON says.
+
+    Returns
+    -------
+    DynamicImage or None
+        ``None`` without the role ``image``.
+    """
+    return read_image(files, scan) if "image" in files else None
+
+
+def regional_curves(image: DynamicImage | None, settings: PETSettings) -> list[Curves]:
+    """Return the mean curves of the regions of every label image.
+
+    Parameters
+    ----------
+    image : DynamicImage or None
+        Of the scan.
+    settings : PETSettings
+        Segmentations and joined regions.
+
+    Returns
+    -------
+    list of Curves
+        One a segmentation; without any label image the mean over the brain
+        mask, as ``image:brain``. Regions of which less than 80 % lies in the
+        field of view are left out.
+    """
+    if image is None:
+        return []
+    labels = dict(image.labels)
+    if settings.segmentations is not None:
+        labels = {name: labels[name] for name in settings.segmentations if name in labels}
+    if not labels:
+        whole = image.brain_mask.astype(np.int32)
+        labels = {"image": LabelImage(whole, image.grid, {1: "brain"}, "image", image.space)}
+    found = []
+    for name, one in labels.items():
+        values, _ = region_curves(image.curves, image.voxels, one)
+        there = np.asarray(np.isfinite(values).all(axis=1))
+        names = tuple(n for n, ok in zip(one.names, there, strict=True) if ok)
+        volumes = {n: v for n, v in one.volumes().items() if n in names}
+        curves = Curves(name, names, values[there], volumes, image.source, {})
+        found.append(join(curves, settings.regions.get(name, {})))
+    return found
+
+
+def maps_of(
+    image: DynamicImage | None,
+    regional: Regional,
+    regions: Array,
+    frames: Frames,
+    settings: PETSettings,
+    meta: Mapping[str, Any],
+) -> Maps:
+    """Fit every voxel with every model of ``[measures.pet.maps]``.
+
+    Parameters
+    ----------
+    image : DynamicImage or None
+        Curves of the voxels.
+    regional : Regional
+        Regional fits: their input (delay applied), weights and t* are used.
+    regions : (N, F) array
+        Regional curves, on which t* is chosen when no regional fit has one.
+    frames : Frames
+        Of the scan.
+    settings : PETSettings
+        Models, outcomes, smoothing.
+    meta : mapping
+        What the sidecars say of scan, blood and input.
+
+    Returns
+    -------
+    Maps
+        Only notes when no model is asked for, nothing without an image.
+    """
+    if image is None:
+        return Maps()
+    maps: list[Map] = []
+    notes = [Note("image", text) for text in image.notes]
+    figures: list[Figure] = []
+    for model in settings.maps.model:
+        start = None
+        if model != "spectral":
+            start = regional.tstar.get(model)
+            if start is None:
+                start = _tstar(regions, frames, regional, model, settings)
+        fit = _fit(image, frames, regional, model, start, settings)
+        made, said = _published(image, fit, settings, meta)
+        maps += made
+        notes.append(_voxel_note(image, fit))
+        notes += [Note("map-smoothing", text) for text in said]
+        if settings.figures:
+            figures.append(_figure(image, fit, made))
+    return Maps(maps, tuple(dict.fromkeys(notes)), figures)
+
+
+def _fit(
+    image: DynamicImage,
+    frames: Frames,
+    regional: Regional,
+    model: str,
+    start: float | None,
+    settings: PETSettings,
+) -> VoxelFit:
+    spectral = settings.maps.spectral
+    return map_voxels(
+        image.brain_curves,
+        frames,
+        regional.input,
+        model=model,
+        weights=regional.weights,
+        vB=spectral.vB if model == "spectral" else settings.vB,
+        tstar=start,
+        beta_min=spectral.beta_min,
+        beta_max=spectral.beta_max,
+        nodes=spectral.nodes,
+        draws=spectral.draws if settings.maps.se else 0,
+        decay_weighted=settings.frame_mean == "decay-weighted",
+    )
+
+
+def _tstar(
+    regions: Array, frames: Frames, regional: Regional, model: str, settings: PETSettings
+) -> float:
+    if settings.tstar != "auto":
+        return float(settings.tstar)
+    chosen = choose_tstar(
+        regions[np.isfinite(regions).all(axis=1)],
+        frames,
+        regional.input,
+        model=model,
+        vB=settings.vB,
+        weights=regional.weights,
+        frame_mean=settings.frame_mean,
+    )
+    return float(chosen.value)
+
+
+def _published(
+    image: DynamicImage, fit: VoxelFit, settings: PETSettings, meta: Mapping[str, Any]
+) -> tuple[list[Map], list[str]]:
+    wanted = [name for name in MAP_OUTCOMES[fit.model] if name in settings.maps.outcome]
+    target = _target(image, settings)
+    fwhm = settings.space.fwhm
+    changed = fwhm > 0 or target != image.grid
+    said: list[str] = []
+    note = smoothing_note(image.grid.voxel_size, fwhm) if wanted else None
+    if note:
+        said.append(note)
+    common = {
+        **meta,
+        "Model": fit.model,
+        "ModelSettings": dict(fit.meta),
+        "BrainMask": image.mask_source,
+        "VoxelsInMask": image.n_brain,
+        "VoxelsByFlag": fit.count(),
+        "Interpolations": 0,
+        "SmoothingFWHM": 0.0,
+    }
+    stem = f"space-{image.space}_desc-{fit.model}"
+    maps = []
+
+    def add(name: str, values: Array, parameter: str, unit: str, more: Mapping[str, Any]) -> None:
+        maps.append(_map(name, values, image.grid, image.space, parameter, unit, fit.model, more))
+
+    for name in wanted:
+        values = image.image(fit.params[name])
+        smoothed = changed and name in SMOOTHED
+        parameter = f"{name}_unsmoothed" if smoothed else name
+        add(f"{stem}_{name}_mimap", values, parameter, fit.units[name], common)
+        if smoothed:
+            calm, left_out = _smoothed(values, image, fwhm)
+            more = {**common, "SmoothingFWHM": fwhm, "VoxelsLeftOutOfSmoothing": left_out}
+            resolution = ""
+            if target != image.grid:
+                calm = resample(calm, image.grid, target, antialias=fwhm == 0)
+                more |= {"Interpolations": 1, "Grid": target.as_dict()}
+                resolution = f"_res-{settings.space.resolution:g}".replace(".", "p")
+            if left_out:
+                said.append(f"{fit.model} {name}: {left_out} outlying voxels left out of smoothing")
+            full = f"space-{image.space}{resolution}_desc-{fit.model}Smoothed_{name}_mimap"
+            maps.append(
+                _map(full, calm, target, image.space, name, fit.units[name], fit.model, more)
+            )
+        if settings.maps.se and name in fit.se:
+            se = image.image(fit.se[name])
+            add(f"{stem}_{name}se_mimap", se, f"{name}_se", fit.units[name], common)
+            cv = np.full(values.shape, np.nan)
+            np.divide(100.0 * se, np.abs(values), out=cv, where=np.abs(values) > 0)
+            add(f"{stem}_{name}cv_mimap", cv, f"{name}_cv", "%", common)
+    if settings.maps.flags:
+        meanings = {str(bits([word])): f"{word}: {text}" for word, text in MEANINGS.items()}
+        words = {**common, "Levels": meanings}
+        flags = image.image(fit.flags)
+        add(f"{stem}_flags_mimap", flags, "flags", "1", words)
+    return maps, said
+
+
+def _smoothed(values: Array, image: DynamicImage, fwhm: float) -> tuple[Array, int]:
+    there = np.isfinite(values)
+    good = values[there & (np.nan_to_num(values) >= 0)]
+    middle = float(np.median(good)) if good.size else 0.0
+    limit = middle + OUTLIER_MAD * float(np.median(np.abs(good - middle))) if good.size else 0.0
+    with np.errstate(invalid="ignore"):
+        odd = there & ((values < 0) | (values > limit))
+    calm = np.where(odd, np.nan, values)
+    return smooth(calm, image.grid.voxel_size, fwhm, image.brain_mask, fill=True), int(odd.sum())
+
+
+def _target(image: DynamicImage, settings: PETSettings) -> Grid:
+    resolution = settings.space.resolution
+    if resolution is None:
+        return image.grid
+    grid = (
+        template(resolution).grid
+        if image.space == SPACE
+        else image.grid.with_resolution(resolution)
+    )
+    return image.grid if grid == image.grid else grid
+
+
+def _map(
+    name: str,
+    values: Array,
+    grid: Grid,
+    space: str,
+    parameter: str,
+    unit: str,
+    method: str,
+    meta: Mapping[str, Any],
+) -> Map:
+    return Map(
+        name, values.astype(np.float32), grid.affine, unit, space, parameter, method, dict(meta)
+    )
+
+
+def _voxel_note(image: DynamicImage, fit: VoxelFit) -> Note:
+    counts = fit.count()
+    text = f"{fit.model} maps: {image.n_brain} voxels in the brain mask"
+    if counts:
+        text += "; " + ", ".join(f"{n} {word.replace('_', ' ')}" for word, n in counts.items())
+    return Note(f"map-voxels-{fit.model}", text)
+
+
+def _figure(image: DynamicImage, fit: VoxelFit, made: Sequence[Map]) -> Figure:
+    first = next((name for name in ("VT", *fit.params) if name in fit.params), "VT")
+    values = image.image(fit.params[first])
+    smoothed = next((m for m in made if m.parameter == first and m.name.count("Smoothed")), None)
+    fwhm = float(smoothed.meta["SmoothingFWHM"]) if smoothed is not None else 0.0
+    calm = None
+    if smoothed is not None and smoothed.values.shape == values.shape:
+        calm = np.asarray(smoothed.values, dtype=np.float64)
+    return map_figure(
+        values,
+        image.grid,
+        smoothed=calm,
+        name=f"desc-{fit.model}_mimap",
+        parameter=first,
+        unit=fit.units[first],
+        model=fit.model,
+        fwhm=fwhm,
+    )

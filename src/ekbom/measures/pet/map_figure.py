@@ -1,0 +1,139 @@
+"""A mosaic of one parametric map, as a PNG that is the same for the same map."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ekbom.nouns import Figure
+from ekbom.space import Grid
+
+Array = NDArray[np.float64]
+
+_COLUMNS = 7
+
+
+def map_figure(
+    values: Array,
+    grid: Grid,
+    *,
+    smoothed: Array | None = None,
+    name: str,
+    parameter: str,
+    unit: str,
+    model: str,
+    fwhm: float = 0.0,
+) -> Figure:
+    """Draw axial slices of a map, and of its smoothed form below.
+
+    Parameters
+    ----------
+    values : (X, Y, Z) array
+        The map; NaN outside the brain.
+    grid : Grid
+        Where its voxels are: slices are drawn with the left of the person on
+        the left, whatever the order of storage.
+    smoothed : (X, Y, Z) array, optional
+        The same map after smoothing, on the same grid.
+    name : str
+        End of the file name.
+    parameter, unit, model : str
+        For the caption.
+    fwhm : float
+        Of the smoothing, mm.
+
+    Returns
+    -------
+    Figure
+        PNG; one colour scale from 0 to the 99th percentile of the map.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as Canvas
+
+    rows = [upright(v, grid) for v in ((values,) if smoothed is None else (values, smoothed))]
+    there = np.isfinite(rows[0])
+    finite = rows[0][there]
+    top = float(np.quantile(finite, 0.99)) if finite.size else 1.0
+    top = top if top > 0 else 1.0
+    heights = _heights(there)
+    sizes = _upright_sizes(grid)
+    z0 = float(grid.corners()[:, 2].min())
+    canvas = Canvas(figsize=(_COLUMNS * 1.25 + 0.7, 1.6 * len(rows)), dpi=110, facecolor="white")
+    FigureCanvasAgg(canvas)
+    axes = canvas.subplots(len(rows), _COLUMNS, squeeze=False)
+    canvas.subplots_adjust(0.005, 0.01, 0.925, 0.92, 0.03, 0.05)
+    shown = None
+    for r, volume in enumerate(rows):
+        for c, k in enumerate(heights):
+            axis = axes[r, c]
+            axis.set_axis_off()
+            shown = axis.imshow(
+                volume[:, :, k].T,
+                origin="lower",
+                aspect=sizes[1] / sizes[0],
+                vmin=0.0,
+                vmax=top,
+                cmap="viridis",
+                interpolation="nearest",
+            )
+            if r == 0:
+                axis.set_title(f"{z0 + k * sizes[2]:.0f} mm", fontsize=8, color="#222222", pad=2)
+    if shown is not None:
+        bar = canvas.colorbar(shown, cax=canvas.add_axes((0.935, 0.08, 0.012, 0.8)))
+        bar.ax.tick_params(labelsize=7)
+        bar.outline.set_visible(False)
+    stream = io.BytesIO()
+    # Without this entry matplotlib writes its version, and with it bytes change.
+    canvas.savefig(stream, format="png", metadata={"Software": None})
+    low, middle, high = (
+        (float(q) for q in np.quantile(finite, [0.05, 0.5, 0.95]))
+        if (finite.size)
+        else (np.nan, np.nan, np.nan)
+    )
+    caption = (
+        f"{parameter} ({unit}) by {model}, axial slices, left is left, colour from 0 to "
+        f"{top:.3g}. {finite.size} voxels: median {middle:.3g}, 5 % below {low:.3g}, 5 % above "
+        f"{high:.3g}."
+    )
+    if smoothed is not None:
+        caption += f" Below: smoothed inside the mask, FWHM {fwhm:g} mm."
+    return Figure(name, stream.getvalue(), caption, "png")
+
+
+def upright(values: Array, grid: Grid) -> Array:
+    """Turn an array for drawing so that its axes run right, anterior, superior.
+
+    Parameters
+    ----------
+    values : (X, Y, Z) array
+        As stored.
+    grid : Grid
+        Its orientation; an oblique image is drawn along its nearest axes.
+
+    Returns
+    -------
+    (x, y, z) array
+        A view; never written to a file.
+    """
+    letters = grid.orientation
+    order = [next(k for k in range(3) if letters[k] in pair) for pair in ("RL", "AP", "SI")]
+    out = values.transpose(order)
+    flips = tuple(slice(None) if letters[k] in "RAS" else slice(None, None, -1) for k in order)
+    return out[flips]
+
+
+def _upright_sizes(grid: Grid) -> tuple[float, float, float]:
+    letters, sizes = grid.orientation, grid.voxel_size
+    order = [next(k for k in range(3) if letters[k] in pair) for pair in ("RL", "AP", "SI")]
+    return sizes[order[0]], sizes[order[1]], sizes[order[2]]
+
+
+def _heights(there: NDArray[np.bool_]) -> list[int]:
+    levels = np.flatnonzero(there.any(axis=(0, 1)))
+    if not levels.size:
+        return [there.shape[2] // 2]
+    low, high = levels[0], levels[-1]
+    places = np.linspace(low, high, _COLUMNS + 2)[1:-1]
+    return sorted({round(float(z)) for z in places})
