@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
+from ekbom.cli import petprint
 from ekbom.errors import Refused
 
 if TYPE_CHECKING:
-    from ekbom.measures.pet.input_fit import InputFit
-    from ekbom.measures.pet.regional import Regional
-    from ekbom.nouns import Figure, Note, Table
+    from ekbom.nouns import Figure, Table
 
 app = App(
     name="pet",
@@ -179,9 +178,9 @@ def fit(
         figures.append(qc.delay_figure(regional.delay, name="delay"))
     tables = [table, results.inputfunction(fitted, None, {}), *results.candidate_tables(fitted)]
     if half_life is None:
-        _warn("no --nuclide: frames are compared with plain means of the model")
-    _show_notes(notes)
-    _show_fits(regional, np.asarray(table.frame["akaike_weight"]), choose)
+        petprint.warn("no --nuclide: frames are compared with plain means of the model")
+    petprint.show_notes(notes)
+    petprint.show_fits(regional, np.asarray(table.frame["akaike_weight"]), choose)
     _write(out, stem, tables, figures)
     return 0
 
@@ -270,8 +269,8 @@ def blood(
     if half_life is not None:
         notes += inspect(data, half_life)
     stem = recordings[0].name.removesuffix(".tsv").removesuffix("_blood")
-    _show_notes(notes)
-    _show_blood(fitted)
+    petprint.show_notes(notes)
+    petprint.show_blood(fitted)
     _write(
         out,
         stem,
@@ -369,74 +368,6 @@ def _chosen(
     return tuple(names[i] for i in index), values[index]
 
 
-def _console() -> Any:
-    from rich.console import Console
-
-    return Console(highlight=False)
-
-
-def _warn(text: str) -> None:
-    _console().print(f"[yellow]note[/] {text}")
-
-
-def _show_notes(notes: Sequence[Note]) -> None:
-    for note in dict.fromkeys(notes):
-        _warn(note.text.replace("[", "\\["))
-
-
-def _show_fits(regional: Regional, shares: Any, choose: str | None) -> None:
-    from rich.table import Table as Rich
-
-    columns = ("VT", "K1", "k2", "k3", "k4", "BPND", "vB")
-    rich = Rich(box=None, header_style="bold", pad_edge=False)
-    rich.add_column("region")
-    rich.add_column("model")
-    for name in ("V_T", "± SE", *columns[1:], "AICc", *(["weight"] if choose else [])):
-        rich.add_column(name, justify="right")
-    rich.add_column("flags")
-    count = len(regional.labels)
-    for row, label in enumerate(regional.labels):
-        for place, (model, one) in enumerate(regional.fits.items()):
-            cells = [_digits(one.params["VT"][row]), _digits(one.se["VT"][row])]
-            for name in columns[1:]:
-                estimated = name in one.params and (name != "vB" or "vB" in one.se)
-                cells.append(_digits(one.params[name][row]) if estimated else "")
-            cells.append(f"{one.aicc[row]:.1f}")
-            if choose:
-                share = shares[place * count + row]
-                cells.append("" if share != share else f"{share:.2f}")
-            rich.add_row(label if place == 0 else "", model, *cells, " ".join(one.flags[row]))
-    _console().print(rich)
-
-
-def _show_blood(fitted: InputFit) -> None:
-    from rich.table import Table as Rich
-
-    for title, frame in (("parent fraction", fitted.parent_table), ("parent plasma", fitted.table)):
-        if not len(frame):
-            continue
-        rich = Rich(
-            box=None, header_style="bold", pad_edge=False, title=title, title_justify="left"
-        )
-        for name in frame.columns:
-            rich.add_column(
-                str(name), justify="left" if name in ("model", "parameters") else "right"
-            )
-        for _, row in frame.iterrows():
-            rich.add_row(*(_digits(value) for value in row))
-        _console().print(rich)
-
-
-def _digits(value: object) -> str:
-    if isinstance(value, bool):
-        return "yes" if value else ""
-    if isinstance(value, float):
-        return "" if value != value else f"{value:.4g}"
-    if hasattr(value, "item"):
-        return _digits(value.item())
-    return str(value)
-
-
 def _write(out: Path, stem: str, tables: Sequence[Table], figures: Sequence[Figure]) -> None:
     import ekbom
     from ekbom.study import files
@@ -449,4 +380,4 @@ def _write(out: Path, stem: str, tables: Sequence[Table], figures: Sequence[Figu
         files.write_bytes(out / f"{stem}_{table.name}.json", sidecar)
     for figure in figures:
         files.write_bytes(out / f"{stem}_{figure.name}.{figure.kind}", figure.data)
-    _console().print(f"written to {out}", markup=False)
+    petprint.line(f"written to {out}")

@@ -19,6 +19,7 @@ Array = NDArray[np.float64]
 CHOICES = ("interpolate", "triexp")
 _MIN_SAMPLES = 9
 _TAIL_SAMPLES = 3
+_TAIL_FROM = 0.75
 _PEAK_LOW = 0.8
 # Variance of a counted sample grows with its activity; the floor keeps the
 # near-zero samples before the bolus from ruling the fit.
@@ -79,7 +80,8 @@ def interpolated(time: Array, values: Array, end: float) -> Curve:
         kBq/mL; negative ones become zero.
     end : float
         End of the scan, min. Beyond the last sample the curve falls as one
-        exponential whose rate is that of the last samples (three or more).
+        exponential whose rate is that of the samples in the last quarter of the
+        time they cover, but at least of the last three.
 
     Returns
     -------
@@ -108,7 +110,9 @@ def _tail_rate(time: Array, values: Array) -> float:
     above = np.flatnonzero(values > 0)
     if above.size < _TAIL_SAMPLES or int(above[-1]) - int(np.argmax(values)) < 2:
         return 0.0
-    last = above[-_TAIL_SAMPLES:]
+    # of a dense record the last quarter, so that three neighbours do not make the tail
+    late = above[time[above] >= _TAIL_FROM * time[above[-1]]]
+    last = late if late.size > _TAIL_SAMPLES else above[-_TAIL_SAMPLES:]
     return max(0.0, -float(np.polyfit(time[last], np.log(values[last]), 1)[0]))
 
 

@@ -313,10 +313,12 @@ def residuals_figure(
             axes.axhline(0, color=_GREY, lw=0.8)
             axes.fill_between(mid[used], low, high, color=color, alpha=0.2, lw=0)
             axes.plot(mid[used], middle, color=color, lw=1.2, marker="o", ms=2.5)
-            share = float(np.mean(runs_p(residual[:, used]) < 0.05))
+            p = runs_p(residual[:, used])
+            share = float(np.mean(p[np.isfinite(p)] < 0.05)) if np.isfinite(p).any() else 0.0
             axes.set_title(model, loc="left", pad=2)
             said.append(f"{model}: {100 * share:.0f} %")
         grid[0, 0].set_ylabel("weighted residual, SD")
+        grid[0, 0].set_xlim(0, 1.02 * float(mid[-1]))
         canvas.supxlabel("minutes from injection", fontsize=9)
         data = _svg(canvas)
     count = next(iter(models.values())).shape[0]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.errors import Refused
-from ekbom.measures.pet.delay import Delay, fit_delay
-from ekbom.measures.pet.fit import KineticFit, fit
+from ekbom.measures.pet.fit import KineticFit, first_frame, fit
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.input_fit import InputFit
@@ -18,6 +18,9 @@ from ekbom.measures.pet.settings import GRAPHICAL, PETSettings
 from ekbom.measures.pet.tstar import choose_tstar
 from ekbom.measures.pet.weights import weights as frame_weights
 from ekbom.nouns import Note
+
+if TYPE_CHECKING:
+    from ekbom.measures.pet.delay import Delay
 
 Array = NDArray[np.float64]
 
@@ -104,11 +107,7 @@ def fit_regions(
         start: float | None = None
         if model in GRAPHICAL:
             start = _tstar(values, frames, used, model, settings, weights)
-            first = int(np.searchsorted(frames.start, start - 1e-9))
-            tstar[model] = float(frames.start[first]) if first < frames.n else start
-            count[model] = int((weights[first:] > 0).sum())
-        else:
-            count[model] = int((weights > 0).sum())
+            tstar[model] = float(frames.start[min(first_frame(frames, start), frames.n - 1)])
         fits[model] = fit(
             values,
             frames,
@@ -118,7 +117,9 @@ def fit_regions(
             weights=weights,
             tstar=start,
             names=tuple(labels),
+            frame_mean=settings.frame_mean,
         )
+        count[model] = int(fits[model].meta["n_frames"])
     return Regional(
         fits, tuple(labels), used, delay_min, delay, tstar, count, weights, tuple(notes)
     )
@@ -190,6 +191,8 @@ def _delay(
                 )
             )
         return None, float(settings.delay) / 60
+    from ekbom.measures.pet.delay import fit_delay
+
     found = fit_delay(reference, frames, blood.input, weights=weights)
     if found.flag:
         notes.append(
@@ -220,7 +223,12 @@ def _tstar(
 ) -> float:
     if settings.tstar != "auto":
         return float(settings.tstar)
-    finite = np.isfinite(values).all(axis=1)
     return choose_tstar(
-        values[finite], frames, used, model=model, vB=settings.vB, weights=weights
+        values,
+        frames,
+        used,
+        model=model,
+        vB=settings.vB,
+        weights=weights,
+        frame_mean=settings.frame_mean,
     ).value

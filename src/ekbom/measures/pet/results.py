@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
-from ekbom.measures.pet.delay import Delay
 from ekbom.measures.pet.fit import KineticFit
 from ekbom.measures.pet.input_fit import InputFit
 from ekbom.measures.pet.io.bids import Scan
@@ -21,11 +18,15 @@ from ekbom.measures.pet.regional import Regional
 from ekbom.measures.pet.regions import Curves
 from ekbom.nouns import Column, Score, Table
 
+if TYPE_CHECKING:
+    from ekbom.measures.pet.delay import Delay
+
 Array = NDArray[np.float64]
 
 #: Order and units of what the models estimate (Innis et al. 2007).
 OUTCOMES: Mapping[str, str] = {
     "VT": "mL/cm3",
+    "VND": "mL/cm3",
     "K1": "mL/cm3/min",
     "k2": "1/min",
     "k3": "1/min",
@@ -80,27 +81,28 @@ def scores(fit: KineticFit, labels: Sequence[str], keep: Sequence[str] = ()) -> 
         With 95 % intervals from the t distribution.
     """
     found: list[Score] = []
-    reach = float(student.ppf(0.975, fit.df)) if fit.df > 0 else math.nan
-    for parameter, values in fit.params.items():
-        if keep and parameter not in keep:
+    for parameter in OUTCOMES:
+        # a blood volume that was given is a setting, not a result
+        given = parameter == "vB" and fit.meta["vB"] != "free"
+        if parameter not in fit.params or given or (keep and parameter not in keep):
             continue
-        errors = fit.se.get(parameter, np.full(len(labels), np.nan))
-        unit = fit.units.get(parameter, OUTCOMES.get(parameter, "1"))
-        for label, value, error, flags in zip(labels, values, errors, fit.flags, strict=True):
-            half = reach * float(error)
-            found.append(
-                Score(
-                    parameter,
-                    float(value),
-                    unit,
-                    region=label,
-                    method=fit.model,
-                    se=float(error),
-                    lower=float(value) - half,
-                    upper=float(value) + half,
-                    flags=tuple(flags),
-                )
+        lower, upper = fit.interval(parameter)
+        columns = (fit.params[parameter], fit.se[parameter], lower, upper)
+        rows = zip(labels, *(column.tolist() for column in columns), fit.flags, strict=True)
+        found += [
+            Score(
+                parameter,
+                value,
+                fit.units[parameter],
+                region=label,
+                method=fit.model,
+                se=error,
+                lower=low,
+                upper=high,
+                flags=tuple(flags),
             )
+            for label, value, error, low, high, flags in rows
+        ]
     return found
 
 
