@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from ekbom.errors import Refused
-from ekbom.inference import Settings, answer_regions
+from ekbom.inference import Settings, answer_regions, describe
 from ekbom.inference.multiple import benjamini_hochberg, holm
 
 NAMES = ["gtmseg:thalamus", "gtmseg:caudate", "gtmseg:insula"]
@@ -223,3 +223,12 @@ def test_design_hash_follows_rows_columns_and_people(groups, planted):
     assert one != digest(groups, "~ group")
     assert one != digest(groups.assign(participant=groups.participant[::-1].to_numpy()))
     assert one != digest(groups.assign(age=groups.age**2))
+
+
+def test_describe_holds_the_words_and_every_reference(groups, planted):
+    answer = answer_regions(planted, NAMES, "u", groups, "~ group * age", "age[rls]", MAXT)
+    text = describe(answer)
+    assert answer.methods in text
+    assert answer.results in text
+    assert text.count("\n- ") == len(answer.meta["references"])
+    assert answer.meta["meaning"] == "slope on age, in rls"

@@ -4,7 +4,7 @@ Arrays and tables come in, tables, maps and words go out; no files, no printing.
 Regions and voxels go through the same code.
 """
 
-from ekbom.inference.answer import Answer
+from ekbom.inference.answer import Answer, describe
 from ekbom.inference.design import Design, build_design
 from ekbom.inference.effects import effect_sizes
 from ekbom.inference.formula import formula_names
@@ -28,6 +28,7 @@ __all__ = [
     "answer_reliability",
     "answer_voxels",
     "build_design",
+    "describe",
     "effect",
     "effect_names",
     "effect_sizes",

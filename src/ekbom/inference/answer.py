@@ -51,3 +51,20 @@ class Answer:
             if table.name == name:
                 return table
         raise KeyError(name)
+
+
+def describe(answer: Answer) -> str:
+    """Return the methods and results paragraphs of an answer, and the references.
+
+    Parameters
+    ----------
+    answer : Answer
+        Answer to any question.
+
+    Returns
+    -------
+    str
+        Plain text, for a methods section and the reader who checks it.
+    """
+    listed = "\n".join(f"- {reference}" for reference in answer.meta.get("references", ()))
+    return f"{answer.methods}\n\n{answer.results}\n\nReferences\n{listed}\n"

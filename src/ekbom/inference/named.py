@@ -164,7 +164,8 @@ def _name(design: Design, text: str, where: dict[str, str] | None = None) -> Eff
         return Effect(text, row[None], "t", "mean", "mean of the cells", terms=design.terms)
     if text in design.covariates:
         row = _slope(design, (text,), where)
-        several = any(text in t and len(t) > 1 for t in design.term_factors)
+        crossed = {f for t in design.term_factors if text in t for f in t if f in design.factors}
+        several = bool(crossed - set(where))
         meaning = f"slope on {text}" + (", averaged over the cells" if several else "")
         return Effect(text, row[None], "t", "slope", meaning, over=text, terms=_with(design, text))
     if text in design.factors:
