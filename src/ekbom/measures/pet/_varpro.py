@@ -254,7 +254,9 @@ def scan(B, G, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, error_model="numpy")
-def evaluate(lt, n_exp, trap, y, q, vb_free, root, grid, w, A, D, Q, R, coef, r, state, upper):  # type: ignore[no-untyped-def]
+def evaluate(
+    lt, n_exp, trap, y, q, vb_free, root, grid, rule, w, A, D, Q, R, coef, r, state, upper
+):  # type: ignore[no-untyped-def]
     """Solve the linear part at ln rates ``lt``; fills A, D (d/d ln theta), Q, coef, r.
 
     Returns rss and the number of free columns.
@@ -266,6 +268,9 @@ def evaluate(lt, n_exp, trap, y, q, vb_free, root, grid, w, A, D, Q, R, coef, r,
         for f in range(y.size):
             A[e, f] *= root[f]
             D[e, f] *= root[f] * theta
+        if rule > 0.0:
+            A[e, y.size - 1] = rule / theta
+            D[e, y.size - 1] = -rule / theta
         upper[e] = np.inf
     m = n_exp
     if vb_free:
@@ -277,7 +282,7 @@ def evaluate(lt, n_exp, trap, y, q, vb_free, root, grid, w, A, D, Q, R, coef, r,
 
 
 @njit(cache=True, error_model="numpy")
-def polish(lt, n_exp, trap, y, q, vb_free, root, grid, coef):  # type: ignore[no-untyped-def]
+def polish(lt, n_exp, trap, y, q, vb_free, root, grid, rule, coef):  # type: ignore[no-untyped-def]
     """Levenberg-Marquardt on the ln rates from a start, bounds kept.
 
     Parameters
@@ -293,6 +298,9 @@ def polish(lt, n_exp, trap, y, q, vb_free, root, grid, coef):  # type: ignore[no
     vb_free : bool
     grid : tuple
         :attr:`ekbom.measures.pet.convolve.Grid.arrays`.
+    rule : float
+        When positive, the last entry of ``y`` is no frame but the equation
+        ``rule sum_i beta_i / theta_i`` (+ ``q`` vB): a condition on V_T.
     coef : (3,) array
         Filled: beta of each exponential, then vB if free.
 
@@ -313,7 +321,7 @@ def polish(lt, n_exp, trap, y, q, vb_free, root, grid, coef):  # type: ignore[no
     for f in range(F):
         yy += y[f] * y[f]
     rss, nq = evaluate(
-        lt, n_exp, trap, y, q, vb_free, root, grid, w, A, D, Q, R, coef, r, state, upper
+        lt, n_exp, trap, y, q, vb_free, root, grid, rule, w, A, D, Q, R, coef, r, state, upper
     )
     damp = 1e-3
     status = AT_LIMIT
@@ -374,7 +382,24 @@ def polish(lt, n_exp, trap, y, q, vb_free, root, grid, coef):  # type: ignore[no
             if size <= 1e-14:
                 break
             rss, nq = evaluate(
-                trial, n_exp, trap, y, q, vb_free, root, grid, w, A, D, Q, R, coef, r, state, upper
+                trial,
+                n_exp,
+                trap,
+                y,
+                q,
+                vb_free,
+                root,
+                grid,
+                rule,
+                w,
+                A,
+                D,
+                Q,
+                R,
+                coef,
+                r,
+                state,
+                upper,
             )
             if rss < before:
                 moved = True
@@ -382,7 +407,24 @@ def polish(lt, n_exp, trap, y, q, vb_free, root, grid, coef):  # type: ignore[no
             damp *= 8.0
         if not moved:
             rss, nq = evaluate(
-                lt, n_exp, trap, y, q, vb_free, root, grid, w, A, D, Q, R, coef, r, state, upper
+                lt,
+                n_exp,
+                trap,
+                y,
+                q,
+                vb_free,
+                root,
+                grid,
+                rule,
+                w,
+                A,
+                D,
+                Q,
+                R,
+                coef,
+                r,
+                state,
+                upper,
             )
             # no direction goes down any more: rounding, if the slope is small
             status = CONVERGED if steep < 1e-4 or size <= 1e-12 else STUCK

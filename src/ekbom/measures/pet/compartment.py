@@ -109,14 +109,14 @@ def fit_exponentials(
     fitted, cov = np.full((N, F), np.nan), np.full((N, 5, 5), np.nan)
     status = np.full(N, NO_DATA, dtype=np.int64)
     usable = np.isfinite(kept).all(axis=1) & (kept > 0).any(axis=1)
-    gram = _gram(table)
+    gram = gram_matrix(table)
     _fit_all(
         np.flatnonzero(usable),
         np.where(np.isfinite(data), data, 0.0),
         ln_rate,
         table,
         gram,
-        _products(table, blood),
+        products(table, blood),
         n_exp,
         trap,
         vB is None,
@@ -245,7 +245,7 @@ _OUTCOMES = {"1tcm": _one_tissue, "2tcm": _two_tissue, "2tcm-irreversible": _irr
 
 
 @njit(cache=True, error_model="numpy")
-def _gram(B):  # type: ignore[no-untyped-def]
+def gram_matrix(B):  # type: ignore[no-untyped-def]
     """``B B'`` by plain loops: the same bits whatever BLAS and threads."""
     K, F = B.shape
     G = np.empty((K, K))
@@ -260,7 +260,8 @@ def _gram(B):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _products(B, q):  # type: ignore[no-untyped-def]
+def products(B, q):  # type: ignore[no-untyped-def]
+    """``B q`` by plain loops."""
     K, F = B.shape
     P = np.empty(K)
     for k in range(K):
@@ -356,7 +357,7 @@ def _fit_all(  # type: ignore[no-untyped-def]
         lt[1] = ln_rate[j] if 0 <= j < ln_rate.size else lt[0] - 1.0
         if lt[1] < ln_rate[0]:
             lt[1] = lt[0] + 1.0
-        rss[n], status[n] = polish(lt, n_exp, trap, y, blood, vb_free, root, grid, coef)
+        rss[n], status[n] = polish(lt, n_exp, trap, y, blood, vb_free, root, grid, 0.0, coef)
         vB = coef[n_exp] if vb_free else held
         volume[n] = vB
         if n_exp == 2 and not trap and lt[1] > lt[0]:

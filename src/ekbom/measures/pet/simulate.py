@@ -7,6 +7,7 @@ shares nothing with it but the input, so that a common mistake would show.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -146,7 +147,7 @@ def forward_ode(
 
     state = np.zeros(3 * n)
     seen = {0.0: np.zeros(n)}
-    for a, b in zip(times[:-1], times[1:], strict=True):
+    for a, b in itertools.pairwise(times):
         # inside the interval only: a knot shared with the next one may be a step
         done = solve_ivp(
             slope, (a, b), state, method="DOP853", rtol=1e-12, atol=1e-12, first_step=(b - a) / 4
@@ -199,8 +200,8 @@ def noise_scale(tac: ArrayLike, frames: Frames, cv: float, last: int = 10) -> fl
         For :func:`add_noise`.
     """
     values = np.asarray(tac, dtype=np.float64)
-    one = (noise_sd(values, frames, 1.0) / values)[-last:]
-    return float(cv / one.mean())
+    sd = noise_sd(values, frames, 1.0)
+    return float(cv / (sd[-last:] / values[-last:]).mean())
 
 
 def add_noise(tac: ArrayLike, frames: Frames, scale: float, seed: int) -> Array:
