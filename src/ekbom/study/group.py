@@ -88,8 +88,6 @@ class Seen:
         key = f"questions.{name}"
         measure = f"measures.{question.measure}"
         said: dict[str, Any] = {
-            "plan": self.now["plan"],
-            "plan_first_seen": self.first.get("plan"),
             "changed_since_first_seen": self.first.get(key) != self.now[key],
             "added_since_first_seen": key not in self.first,
         }
@@ -328,7 +326,7 @@ def _write(
         "n": answer.meta.get("n", len(rows.units)),
         "df": answer.meta.get("df"),
         "inference": parts["settings"],
-        "seed": parts["settings"]["seed"],
+        "seed": answer.meta.get("seed", parts["settings"]["seed"]),
         "words": {"methods": answer.methods, "results": answer.results},
         "meta": plain(answer.meta),
         "without_permitted": None,

@@ -124,7 +124,8 @@ def run_study(
     chosen = _chosen(study, participants)
     outcomes = {name: list(one.measure.outcomes) for name, one in checked.measures.items()}
     tables = Names.open(study, checked.tables, outcomes)
-    check_questions(study, checked, tables, chosen)
+    # The participant level may be done a few people at a time; questions are about all.
+    check_questions(study, checked, tables, frozenset() if level == "participant" else chosen)
     output = Output(place)
     with output.locked() as remarks:
         log = Log(output.root)

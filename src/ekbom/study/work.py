@@ -1,0 +1,96 @@
+"""The measurement of one unit: what goes to a worker process.
+
+Little is imported here, because every worker process imports it at its start.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from threadpoolctl import threadpool_limits
+
+from ekbom.errors import OutputRefused, Refused
+from ekbom.nouns import Inputs
+from ekbom.study import registry
+from ekbom.study.products import made_by, product_files
+from ekbom.study.store import Store, key_of
+
+
+@dataclass(frozen=True)
+class Job:
+    """One unit to be measured; goes to a worker process.
+
+    Parameters
+    ----------
+    measure, place : str
+        Name of the measure, and ``module:Class``.
+    settings : BaseModel
+        Of this unit: other scans' permissions are left out.
+    inputs : Inputs
+        Files to be read.
+    parts : mapping
+        What the key of the step is the hash of.
+    hashes : mapping of str to str
+        Path inside the study to SHA-256, for sidecars.
+    out : Path
+        The output folder.
+    """
+
+    measure: str
+    place: str
+    settings: BaseModel
+    inputs: Inputs
+    parts: Mapping[str, Any]
+    hashes: Mapping[str, str]
+    out: Path
+
+    @property
+    def key(self) -> str:
+        """Key of the step."""
+        return key_of(self.parts)
+
+
+def measure_one(job: Job) -> tuple[str, str]:
+    """Measure one unit and put the result into the store.
+
+    Parameters
+    ----------
+    job : Job
+        What to do.
+
+    Returns
+    -------
+    outcome : str
+        ``"done"``, ``"refused"`` or ``"failed"``.
+    text : str
+        The refusal or the fault.
+
+    Raises
+    ------
+    OutputRefused
+        The output cannot be written.
+    """
+    store = Store(job.out)
+    measure = registry.load(job.place)
+    try:
+        # One BLAS thread: the order of sums must not depend on the number of workers.
+        with threadpool_limits(1, user_api="blas"):
+            product = measure.run(job.inputs, job.settings)
+        made = made_by(f"measure {job.measure}", job.key, job.hashes)
+        content, result = product_files(job.inputs.unit, job.measure, product, made)
+    except OutputRefused:
+        raise
+    except Refused as no:
+        store.put(job.parts, {}, {"refused": no.as_dict()})
+        return "refused", no.what
+    except Exception as fault:
+        where = traceback.extract_tb(fault.__traceback__)[-1]
+        place = f"{Path(where.filename).name}:{where.lineno}"
+        return "failed", f"{type(fault).__name__}: {fault} ({place})"
+    store.put(job.parts, content, result)
+    return "done", ""

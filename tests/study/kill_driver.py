@@ -1,0 +1,63 @@
+"""Runs a small study again and again, each time killed at a random moment.
+
+A child is forked for each run, from a parent that has imported everything and
+run nothing, so that a start costs milliseconds. Prints one line a trial.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import time
+from pathlib import Path
+
+from ekbom.study import registry
+from ekbom.study.run import run_study
+
+registry.BUILT_IN["fake"] = "fake_measure:FakeMeasure"
+
+
+def start(study: Path, out: Path) -> int:
+    child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            plan = study / "code" / "plan.toml"
+            code = run_study(study, out, "all", plan, render=lambda f: b"<html>").exit_code
+        finally:
+            os._exit(code)
+    return child
+
+
+def finish(study: Path, out: Path) -> float:
+    begin = time.perf_counter()
+    _, status = os.waitpid(start(study, out), 0)
+    if status != 0:
+        raise SystemExit(f"the run ended with status {status}")
+    return time.perf_counter() - begin
+
+
+def main() -> None:
+    study, place, kills = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    random.seed(20)
+    finish(study, place / "warm")
+    whole = finish(study, place / "reference")
+    truth = (place / "reference" / "manifest.tsv").read_bytes()
+    for trial in range(kills):
+        out = place / f"trial-{trial}"
+        child = start(study, out)
+        time.sleep(random.uniform(0.0, whole))
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        steps = len(list((out / ".ekbom" / "steps").glob("*")))
+        done = (out / "manifest.tsv").exists()
+        finish(study, out)
+        same = (out / "manifest.tsv").read_bytes() == truth
+        left = list((out / ".ekbom" / "tmp").iterdir())
+        print(trial, os.WIFSIGNALED(status), steps, done, same, len(left), flush=True)
+
+
+if __name__ == "__main__":
+    main()
