@@ -158,13 +158,14 @@ def maps_of(
     maps: list[Map] = []
     notes = [Note("image", text) for text in image.notes]
     figures: list[Figure] = []
+    curves = _calm(image, settings.maps.frame_fwhm) if settings.maps.model else image.brain_curves
     for model in settings.maps.model:
         start = None
         if model != "spectral":
             start = regional.tstar.get(model)
             if start is None:
                 start = _tstar(regions, frames, regional, model, settings)
-        fit = _fit(image, frames, regional, model, start, settings)
+        fit = _fit(curves, frames, regional, model, start, settings)
         made, said = _published(image, fit, settings, meta)
         maps += made
         notes.append(_voxel_note(image, fit))
@@ -174,8 +175,20 @@ def maps_of(
     return Maps(maps, tuple(dict.fromkeys(notes)), figures)
 
 
+def _calm(image: DynamicImage, fwhm: float) -> Array:
+    """Curves of the brain after smoothing every frame inside the brain mask."""
+    if fwhm == 0:
+        return image.brain_curves
+    mask, inside = image.brain_mask, image.voxels[: image.n_brain]
+    out = np.empty_like(image.brain_curves)
+    for frame in range(image.curves.shape[1]):
+        volume = image.image(image.brain_curves[:, frame])
+        out[:, frame] = smooth(volume, image.grid.voxel_size, fwhm, mask).ravel()[inside]
+    return out
+
+
 def _fit(
-    image: DynamicImage,
+    curves: Array,
     frames: Frames,
     regional: Regional,
     model: str,
@@ -183,15 +196,20 @@ def _fit(
     settings: PETSettings,
 ) -> VoxelFit:
     spectral = settings.maps.spectral
+    slowest = spectral.beta_min
+    if slowest is None:
+        # With the noise of a voxel, rates the scan cannot tell from zero make
+        # V_T anything: see docs/pet/maps.md for the numbers.
+        slowest = 1.0 / float(frames.end[-1])
     return map_voxels(
-        image.brain_curves,
+        curves,
         frames,
         regional.input,
         model=model,
         weights=regional.weights,
         vB=spectral.vB if model == "spectral" else settings.vB,
         tstar=start,
-        beta_min=spectral.beta_min,
+        beta_min=slowest,
         beta_max=spectral.beta_max,
         nodes=spectral.nodes,
         draws=spectral.draws if settings.maps.se else 0,
@@ -227,14 +245,17 @@ def _published(
     note = smoothing_note(image.grid.voxel_size, fwhm) if wanted else None
     if note:
         said.append(note)
+    # The unit of the image must not stand where that of the map belongs.
+    about = {("ImageUnits" if key == "Units" else key): value for key, value in meta.items()}
     common = {
-        **meta,
+        **about,
         "Model": fit.model,
         "ModelSettings": dict(fit.meta),
         "BrainMask": image.mask_source,
         "VoxelsInMask": image.n_brain,
         "VoxelsByFlag": fit.count(),
         "Interpolations": 0,
+        "FrameSmoothingFWHM": settings.maps.frame_fwhm,
         "SmoothingFWHM": 0.0,
     }
     stem = f"space-{image.space}_desc-{fit.model}"

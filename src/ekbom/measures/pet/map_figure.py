@@ -59,6 +59,7 @@ def map_figure(
     top = top if top > 0 else 1.0
     heights = _heights(there)
     sizes = _upright_sizes(grid)
+    across, along = _extent(there.any(axis=(1, 2))), _extent(there.any(axis=(0, 2)))
     z0 = float(grid.corners()[:, 2].min())
     canvas = Canvas(figsize=(_COLUMNS * 1.25 + 0.7, 1.6 * len(rows)), dpi=110, facecolor="white")
     FigureCanvasAgg(canvas)
@@ -70,7 +71,7 @@ def map_figure(
             axis = axes[r, c]
             axis.set_axis_off()
             shown = axis.imshow(
-                volume[:, :, k].T,
+                volume[across, along, k].T,
                 origin="lower",
                 aspect=sizes[1] / sizes[0],
                 vmin=0.0,
@@ -128,6 +129,13 @@ def _upright_sizes(grid: Grid) -> tuple[float, float, float]:
     letters, sizes = grid.orientation, grid.voxel_size
     order = [next(k for k in range(3) if letters[k] in pair) for pair in ("RL", "AP", "SI")]
     return sizes[order[0]], sizes[order[1]], sizes[order[2]]
+
+
+def _extent(there: NDArray[np.bool_]) -> slice:
+    places = np.flatnonzero(there)
+    if not places.size:
+        return slice(None)
+    return slice(max(int(places[0]) - 1, 0), int(places[-1]) + 2)
 
 
 def _heights(there: NDArray[np.bool_]) -> list[int]:

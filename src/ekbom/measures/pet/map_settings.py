@@ -43,7 +43,7 @@ class SpectralSettings(_Strict):
     """Basis of the spectral analysis, rates in 1/min."""
 
     beta_min: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="slowest rate; 0.1 / end of the scan by default"
+        default=None, description="slowest rate; 1 / end of the scan by default"
     )
     beta_max: Annotated[float, Field(gt=0)] = Field(default=6.0, description="fastest rate")
     nodes: Annotated[int, Field(ge=10, le=400)] = Field(
@@ -70,6 +70,9 @@ class MapsSettings(_Strict):
         default=False, description="standard error and CV maps; spectral takes draws times as long"
     )
     flags: bool = Field(default=False, description="map of flags, a sum of powers of two")
+    frame_fwhm: Annotated[float, Field(ge=0, le=20)] = Field(
+        default=0.0, description="Gaussian smoothing of the frames before the fit, mm"
+    )
     image: str = Field(
         default="auto",
         description='"raw", the name of a derivative with a desc-preproc image, or "auto"',
