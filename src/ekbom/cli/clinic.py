@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import numpy as np
 import pandas as pd
 from cyclopts import App, Parameter
+from pydantic import ValidationError
 from rich.console import Console
 
 from ekbom import __version__
@@ -72,7 +73,7 @@ def score(
             expected="TABLE.tsv [TABLE.tsv ...] OUT",
         )
     *inputs, out = paths
-    asked = ClinicSettings(scales=_split(scales)) if scales else ClinicSettings()
+    asked = _settings(scales=_split(scales)) if scales else _settings()
     refused: list[Refused] = []
     done: dict[str, Path] = {}
     for path in inputs:
@@ -131,7 +132,7 @@ def diagnose(
     variants
         Whether variants without the legs count as RLS.
     """
-    sets = ClinicSettings.model_validate({"criteria": _split(criteria)}).criteria
+    sets = _settings(criteria=_split(criteria)).criteria
     read = _read(table, columns)
     if not people.has_diagnosis(read):
         raise Refused("The table holds no answers to criteria.", file=table,
@@ -349,7 +350,7 @@ def explain_(
         Sets with commas.
     """
     person = "sub-" + participant_label.removeprefix("sub-")
-    sets = ClinicSettings.model_validate({"criteria": _split(criteria)}).criteria
+    sets = _settings(criteria=_split(criteria)).criteria
     paths = sorted((bids_dir / "phenotype").glob("*.tsv"))
     if not paths:
         raise Refused("The study has no phenotype tables.", file=bids_dir / "phenotype",
@@ -420,6 +421,19 @@ def sources_(*, unverified: bool = False) -> int:
 
 
 _WORDS = ("title", "features", "labels", "from", "licence", "text")
+
+
+def _settings(**given: Any) -> ClinicSettings:
+    try:
+        return ClinicSettings(**given)
+    except ValidationError as fault:
+        first = fault.errors()[0]
+        raise Refused(
+            "An option is not accepted.",
+            field="--" + "-".join(str(part) for part in first["loc"][:1]),
+            found=", ".join(map(str, first["input"])) or "nothing",
+            expected=first["msg"].removeprefix("Value error, "),
+        ) from fault
 
 
 def _split(text: str | None) -> list[str]:

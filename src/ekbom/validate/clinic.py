@@ -129,12 +129,12 @@ def _trials(runs: int, seed: int) -> list[Check]:
     hits = sum(_trial_p(50, 0.0, 10_000 + seed * runs + i) < 0.05 for i in range(runs))
     low, high = binomial_gate(runs, 0.05)
     some = max(runs // 10, 20)
-    found = [_trial_p(50, -5.0, 20_000_000 + seed * runs + i) < 0.05 for i in range(some)]
+    found = [_trial_p(50, -2.5, 20_000_000 + seed * runs + i) < 0.05 for i in range(some)]
     power = float(np.mean(found))
     return [
         Check("trial without an effect called significant at 5 %", hits, runs, "trials",
               low, high, note="binomial 99.9 %"),
-        Check("power for 5 points, 50 an arm", power, some, "share",
+        Check("power for 2.5 points, 50 an arm", power, some, "share",
               se=math.sqrt(max(power * (1 - power), 1e-9) / some)),
     ]  # fmt: skip
 
