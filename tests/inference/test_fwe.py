@@ -42,7 +42,7 @@ def test_max_t_holds_the_family_error(noise):
     assert low <= hits <= high
 
 
-def test_freedman_lane_with_a_strong_nuisance_and_manly_without():
+def test_freedman_lane_with_a_strong_nuisance():
     """Nuisance correlated .8 with the tested score and strongly with the outcome."""
     rng = np.random.default_rng(2)
     n = 15
