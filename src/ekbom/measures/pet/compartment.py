@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
+from ekbom.measures.pet._threads import share_rows
 from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, polish, scan
 from ekbom.measures.pet.convolve import Grid, basis, frame_means
 
@@ -109,30 +110,16 @@ def fit_exponentials(
     fitted, cov = np.full((N, F), np.nan), np.full((N, 5, 5), np.nan)
     status = np.full(N, NO_DATA, dtype=np.int64)
     usable = np.isfinite(kept).all(axis=1) & (kept > 0).any(axis=1)
-    gram = gram_matrix(table)
-    _fit_all(
-        np.flatnonzero(usable),
-        np.where(np.isfinite(data), data, 0.0),
-        ln_rate,
-        table,
-        gram,
-        products(table, blood),
-        n_exp,
-        trap,
-        vB is None,
-        held,
-        root,
-        blood,
-        grid.whole_blood_mean,
-        grid.arrays,
-        theta,
-        phi,
-        volume,
-        rss,
-        fitted,
-        cov,
-        status,
-    )
+    gram, cross = gram_matrix(table), products(table, blood)
+    clean = np.where(np.isfinite(data), data, 0.0)
+
+    def work(rows: NDArray[np.int64]) -> None:
+        _fit_rows(
+            rows, clean, ln_rate, table, gram, cross, n_exp, trap, vB is None, held, root, blood,
+            grid.whole_blood_mean, grid.arrays, theta, phi, volume, rss, fitted, cov, status,
+        )  # fmt: skip
+
+    share_rows(np.flatnonzero(usable), work)
     return Exponentials(theta, phi, volume, rss, fitted, cov, status)
 
 
@@ -337,8 +324,8 @@ def covariance(J, use, variance, out):  # type: ignore[no-untyped-def]
     return True
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _fit_all(  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", nogil=True)
+def _fit_rows(  # type: ignore[no-untyped-def]
     rows, data, ln_rate, table, gram, P, n_exp, trap, vb_free, held, root, blood, blood_mean,
     grid, theta, phi, volume, rss, fitted, cov, status,
 ):  # fmt: skip
@@ -347,7 +334,7 @@ def _fit_all(  # type: ignore[no-untyped-def]
     for f in range(F):
         if root[f] > 0.0:
             used += 1
-    for row in prange(rows.size):
+    for row in range(rows.size):
         n = rows[row]
         y = data[n]
         lt, coef = np.zeros(2), np.zeros(3)

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
 from ekbom.errors import Refused
@@ -145,8 +145,8 @@ def make_grid(frames: Frames, input: InputFunction, *, decay_weighted: bool = Tr
         share,
         decay,
         frames.n,
-        _curve_mean(plasma, h, frame, share, decay, frames.n),
-        _curve_mean(blood, h, frame, share, decay, frames.n),
+        _curve_mean(plasma, steps[step], frame, share, decay, frames.n),
+        _curve_mean(blood, steps[step], frame, share, decay, frames.n),
     )
 
 
@@ -161,7 +161,8 @@ def _curve_mean(
 
 
 def _phi_array(x: Array) -> tuple[Array, Array, Array]:
-    out = np.array([_phi(float(v)) for v in x])
+    values, where = np.unique(x, return_inverse=True)
+    out = np.array([_phi(float(v)) for v in values])[where]
     return out[:, 0], out[:, 1], out[:, 2]
 
 
@@ -297,8 +298,8 @@ def frame_means(theta, c, steps, step, frame, share, decay, w, mean, slope):  # 
         y = w[k, 0] * y + w[k, 1] * c0 + w[k, 2] * c1
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", nogil=True)
 def _basis_table(theta, c, steps, step, frame, share, decay, mean, slope):  # type: ignore[no-untyped-def]
-    for j in prange(theta.size):
-        w = np.empty((steps.size, 12))
+    w = np.empty((steps.size, 12))
+    for j in range(theta.size):
         frame_means(theta[j], c, steps, step, frame, share, decay, w, mean[j], slope[j])

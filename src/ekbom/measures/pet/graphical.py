@@ -16,9 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
 
+from ekbom.measures.pet._threads import share_rows
 from ekbom.measures.pet.convolve import Grid, running_input
 from ekbom.measures.pet.frames import Frames
 
@@ -215,24 +216,16 @@ def fit_line(
     se, rss = np.full(N, np.nan), np.full(N, np.nan)
     predicted, ratio = np.full((N, F), np.nan), np.full((N, F), np.nan)
     usable = np.isfinite(tissue).all(axis=1) & (tacs > 0).any(axis=1)
-    _fit_lines(
-        np.flatnonzero(usable),
-        _CODES[model],
-        np.ascontiguousarray(tissue),
-        operator.lead,
-        operator.inner,
-        operator.whole,
-        running_input(grid),
-        grid.plasma_mean,
-        weights,
-        first,
-        value,
-        intercept,
-        se,
-        rss,
-        predicted,
-        ratio,
-    )
+    curves = np.ascontiguousarray(tissue)
+    running = running_input(grid)
+
+    def work(rows: NDArray[np.int64]) -> None:
+        _fit_rows(
+            rows, _CODES[model], curves, operator.lead, operator.inner, operator.whole, running,
+            grid.plasma_mean, weights, first, value, intercept, se, rss, predicted, ratio,
+        )  # fmt: skip
+
+    share_rows(np.flatnonzero(usable), work)
     fitted = (1 - vB) * predicted + vB * grid.whole_blood_mean
     return Line(value, intercept, se, rss, fitted, ratio, operator.guessed_share(tissue))
 
@@ -318,13 +311,13 @@ def fit_one(code, tissue, lead, inner, whole, plasma, plasma_mean, w, first, u, 
     return p, q, np.sqrt(s2 * pp), rss, p, q
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _fit_lines(  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy", nogil=True)
+def _fit_rows(  # type: ignore[no-untyped-def]
     rows, code, tissue, lead, inner, whole, plasma, plasma_mean, w, first,
     value, intercept, se, rss, predicted, ratio,
 ):  # fmt: skip
     F = tissue.shape[1]
-    for row in prange(rows.size):
+    for row in range(rows.size):
         n = rows[row]
         u, v, y = np.zeros(F), np.zeros(F), np.zeros(F)
         value[n], intercept[n], se[n], rss[n], p, q = fit_one(
