@@ -18,12 +18,12 @@ from numpy.typing import NDArray
 
 from ekbom.measures.pet.flags import MEANINGS, bits
 from ekbom.measures.pet.frames import Frames
+from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.io.bids import Scan
 from ekbom.measures.pet.io.image import DynamicImage, read_image
 from ekbom.measures.pet.map_figure import map_figure
 from ekbom.measures.pet.map_settings import MAP_OUTCOMES
 from ekbom.measures.pet.parametric import map_voxels
-from ekbom.measures.pet.regional import Regional
 from ekbom.measures.pet.regions import Curves, join
 from ekbom.measures.pet.settings import PETSettings
 from ekbom.measures.pet.spectral import UNITS
@@ -125,10 +125,13 @@ def regional_curves(image: DynamicImage | None, settings: PETSettings) -> list[C
 
 def maps_of(
     image: DynamicImage | None,
-    regional: Regional,
-    regions: Array,
     frames: Frames,
+    input: InputFunction,
+    weights: Array,
     settings: PETSettings,
+    *,
+    regions: Array,
+    tstar: Mapping[str, float],
     meta: Mapping[str, Any],
 ) -> Maps:
     """Fit every voxel with every model of ``[measures.pet.maps]``.
@@ -137,14 +140,18 @@ def maps_of(
     ----------
     image : DynamicImage or None
         Curves of the voxels.
-    regional : Regional
-        Regional fits: their input (delay applied), weights and t* are used.
-    regions : (N, F) array
-        Regional curves, on which t* is chosen when no regional fit has one.
     frames : Frames
         Of the scan.
+    input : InputFunction
+        As tissue sees it, delay applied.
+    weights : (F,) array
+        Of squared residuals, as in the regional fits.
     settings : PETSettings
         Models, outcomes, smoothing.
+    regions : (N, F) array
+        Regional curves, on which t* is chosen when no regional fit has one.
+    tstar : mapping of str to float
+        Minutes by graphical model, where a regional fit has used one.
     meta : mapping
         What the sidecars say of scan, blood and input.
 
@@ -155,17 +162,19 @@ def maps_of(
     """
     if image is None:
         return Maps()
-    maps: list[Map] = []
     notes = [Note("image", text) for text in image.notes]
+    if not settings.maps.model:
+        return Maps(notes=notes)
+    maps: list[Map] = []
     figures: list[Figure] = []
-    curves = _calm(image, settings.maps.frame_fwhm) if settings.maps.model else image.brain_curves
+    curves = _calm(image, settings.maps.frame_fwhm)
     for model in settings.maps.model:
         start = None
         if model != "spectral":
-            start = regional.tstar.get(model)
+            start = tstar.get(model)
             if start is None:
-                start = _tstar(regions, frames, regional, model, settings)
-        fit = _fit(curves, frames, regional, model, start, settings)
+                start = _tstar(regions, frames, input, weights, model, settings)
+        fit = _fit(curves, frames, input, weights, model, start, settings)
         made, said = _published(image, fit, settings, meta)
         maps += made
         notes.append(_voxel_note(image, fit))
@@ -190,7 +199,8 @@ def _calm(image: DynamicImage, fwhm: float) -> Array:
 def _fit(
     curves: Array,
     frames: Frames,
-    regional: Regional,
+    input: InputFunction,
+    weights: Array,
     model: str,
     start: float | None,
     settings: PETSettings,
@@ -204,9 +214,9 @@ def _fit(
     return map_voxels(
         curves,
         frames,
-        regional.input,
+        input,
         model=model,
-        weights=regional.weights,
+        weights=weights,
         vB=spectral.vB if model == "spectral" else settings.vB,
         tstar=start,
         beta_min=slowest,
@@ -218,17 +228,22 @@ def _fit(
 
 
 def _tstar(
-    regions: Array, frames: Frames, regional: Regional, model: str, settings: PETSettings
+    regions: Array,
+    frames: Frames,
+    input: InputFunction,
+    weights: Array,
+    model: str,
+    settings: PETSettings,
 ) -> float:
     if settings.tstar != "auto":
         return float(settings.tstar)
     chosen = choose_tstar(
         regions[np.isfinite(regions).all(axis=1)],
         frames,
-        regional.input,
+        input,
         model=model,
         vB=settings.vB,
-        weights=regional.weights,
+        weights=weights,
         frame_mean=settings.frame_mean,
     )
     return float(chosen.value)

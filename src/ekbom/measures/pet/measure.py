@@ -135,7 +135,16 @@ class PETMeasure:
         scores: list[Score] = []
         for fit in regional.fits.values():
             scores += results.scores(fit, labels, chosen.outcome)
-        voxels = images.maps_of(image, regional, values, scan.frames, chosen, meta)
+        voxels = images.maps_of(
+            image,
+            scan.frames,
+            regional.input,
+            regional.weights,
+            chosen,
+            regions=values,
+            tstar=regional.tstar,
+            meta=meta,
+        )
         notes += voxels.notes
         figures: list[Any] = []
         if chosen.figures:
