@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import importlib
 import pkgutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 nitpicky = False
+# Rooms bring their own pages; one that has none yet is no fault.
+suppress_warnings = ["toc.empty_glob"]
 
 html_theme = "alabaster"
 html_title = f"ekbom {version}"
@@ -135,7 +138,28 @@ def mathml(text: str, *, block: bool) -> str:
         return f"<code>{html.escape(text)}</code>"
 
 
+def plain_docstring(
+    app: Sphinx, what: str, name: str, obj: object, options: object, text: list[str]
+) -> None:
+    """Keep bars of absolute values, and headings of modules, from being read as markup."""
+    text[:] = [re.sub(r"(?<![`\\|])\|(?![`|])", r"\\|", one) for one in text]
+    if what == "module":
+        for k in range(1, len(text)):
+            if re.fullmatch(r"-{3,}", text[k].strip()) and text[k - 1].strip():
+                text[k - 1 : k + 1] = [f".. rubric:: {text[k - 1].strip()}", ""]
+
+
+def foreign(
+    app: Sphinx, what: str, name: str, obj: object, skip: bool, options: object
+) -> bool | None:
+    """Leave out what a module merely imports."""
+    home = getattr(obj, "__module__", None)
+    return True if isinstance(home, str) and not home.startswith("ekbom") else None
+
+
 def setup(app: Sphinx) -> None:
     """Make the reference pages and the drawing of formulas known."""
     write_api()
+    app.connect("autodoc-process-docstring", plain_docstring, priority=400)
+    app.connect("autodoc-skip-member", foreign)
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))

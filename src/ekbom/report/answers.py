@@ -17,6 +17,7 @@ from ekbom.report.columns import (
     corrected,
     effect_of,
     is_reliability,
+    methods_of,
     nested,
     outcome_of,
     pick,
@@ -25,7 +26,7 @@ from ekbom.report.columns import (
 from ekbom.report.output import Answered
 
 
-def blocks(answer: Answered, key: str) -> list[Block]:
+def blocks(answer: Answered, key: str, *, alone: bool = True) -> list[Block]:
     """Return everything about one answer but its sentence.
 
     Parameters
@@ -34,6 +35,8 @@ def blocks(answer: Answered, key: str) -> list[Block]:
         Files of the answer.
     key : str
         Letters and digits, for ids in its figures.
+    alone : bool
+        Whether to draw a forest plot; without it one of all methods stands above.
 
     Returns
     -------
@@ -46,12 +49,13 @@ def blocks(answer: Answered, key: str) -> list[Block]:
     if is_reliability(answer):
         out += _reliability(answer, key)
     elif len(answer.table("regions")):
-        out += [*_forest(answer, key), *data.blocks(answer, key)]
+        out += [*(_forest(answer, key) if alone else []), *data.blocks(answer, key)]
     out += regiontables.region_blocks(answer)
     out += regiontables.with_and_without(answer)
     out += regiontables.influence(answer)
-    if answer.methods.strip():
-        out.append(Block("quote", paragraphs(answer.methods), fold="Words for the methods section"))
+    words = methods_of(answer)
+    if words:
+        out.append(Block("quote", paragraphs(words), fold="Words for the methods section"))
     return out
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from ekbom.report.grid import Grid
+from ekbom.report.numbers import prose
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,5 @@ def paragraphs(text: str) -> Markup:
     markupsafe.Markup
         Escaped, symbols set.
     """
-    from ekbom.report.numbers import symbols
-
     parts = [" ".join(p.split()) for p in text.replace("\r", "").split("\n\n")]
-    return Markup("").join(Markup("<p>{}</p>").format(symbols(p)) for p in parts if p)
+    return Markup("").join(Markup("<p>{}</p>").format(prose(p)) for p in parts if p)

@@ -71,6 +71,13 @@ def outcome_of(answer: Answered) -> str:
     return text.replace("V_T", "VT")
 
 
+def methods_of(answer: Answered) -> str:
+    """Return the paragraph for the methods section, without the results."""
+    words = answer.about.get("words")
+    text = words.get("methods") if isinstance(words, Mapping) else None
+    return str(text or answer.methods).strip()
+
+
 def bare(region: str) -> str:
     """Return a region without its segmentation.
 

@@ -275,13 +275,12 @@ def agreement(
     Returns
     -------
     matplotlib.figure.Figure
-        The thin line is identity; axes hold the middle 99 % of estimates.
+        The thin line is identity; axes end where estimates are outliers.
     """
     figure = new_figure(FULL * 0.62 if len(others) == 1 else FULL, 2.9)
     suffix = f" ({unit})" if unit else ""
     everything = np.concatenate([x, *others.values()])
-    everything = everything[np.isfinite(everything)]
-    low, high = np.quantile(everything, [0.005, 0.995])
+    low, high = lines.fences(everything)
     margin = 0.05 * (high - low or 1.0)
     for k, (name, y) in enumerate(others.items()):
         axes = figure.add_subplot(1, len(others), k + 1)
@@ -298,7 +297,7 @@ def agreement(
 
 
 def overview(rows: Sequence[str], values: Mapping[str, Sequence[Array]], *, label: str) -> Figure:
-    """Draw every scan as a dot, a row a region, with mean and SD for each method.
+    """Draw every scan as a dot, a row a region, with median and quartiles for each method.
 
     Parameters
     ----------
@@ -312,15 +311,13 @@ def overview(rows: Sequence[str], values: Mapping[str, Sequence[Array]], *, labe
     Returns
     -------
     matplotlib.figure.Figure
-        The axis holds the middle 99 % of estimates; what lies beyond is drawn
-        as a triangle at the edge.
+        The axis ends where estimates are outliers, which are drawn as triangles
+        at the edge.
     """
     step = 0.12 * len(values) + 0.12
     figure = new_figure(FULL, max(1.5, 0.8 + step * len(rows)))
     axes = figure.add_subplot()
-    pool = np.concatenate([np.concatenate(list(v)) for v in values.values()])
-    pool = pool[np.isfinite(pool)]
-    low, high = np.quantile(pool, [0.005, 0.995]) if pool.size else (0.0, 1.0)
+    low, high = lines.fences(np.concatenate([np.concatenate(list(v)) for v in values.values()]))
     margin = 0.04 * (high - low or 1.0)
     low, high = low - margin, high + margin
     for k, (name, columns) in enumerate(values.items()):
@@ -343,11 +340,11 @@ def overview(rows: Sequence[str], values: Mapping[str, Sequence[Array]], *, labe
                 if beyond.any():
                     axes.plot([edge], [y], arrow, color=colour, markersize=4, mew=0, clip_on=False)
             if v.size > 1:
-                mean, sd = float(v.mean()), float(v.std(ddof=1))
+                first, middle, third = np.quantile(v, [0.25, 0.5, 0.75])
                 y = row + shift + 0.16 / len(values)
-                axes.hlines(y, max(mean - sd, low), min(mean + sd, high), color=colour, linewidth=1)
-                if low <= mean <= high:
-                    axes.plot([mean], [y], mark, color=colour, mec="white", mew=0.5, markersize=4.6)
+                axes.hlines(y, max(first, low), min(third, high), color=colour, linewidth=1.4)
+                if low <= middle <= high:
+                    axes.plot([middle], [y], mark, color=colour, mec="white", mew=0.5, markersize=5)
         axes.plot([], [], color=colour, marker=mark, label=name)
     _bands(axes, rows)
     axes.set_xlim(low, high)
@@ -376,7 +373,8 @@ def _panels(
 ) -> Figure:
     count = len(panels)
     # Few empty places, and panels neither tiny nor huge.
-    columns = min(range(3, 6), key=lambda c: (-(-count // c) * c - count, abs(c - 4)))
+    choices = (3, 4) if count < 8 else (4, 5)
+    columns = min(choices, key=lambda c: (-(-count // c) * c - count, -c))
     columns = min(columns, count)
     rows = math.ceil(count / columns)
     figure = new_figure(FULL * min(1.0, columns / 3.2), rows * height + 0.35)

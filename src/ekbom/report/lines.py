@@ -157,6 +157,28 @@ def agreement(first: Array, second: Array) -> tuple[float, float, float, float, 
     )
 
 
+def fences(values: Array) -> tuple[float, float]:
+    """Return limits of an axis that outliers do not stretch.
+
+    Parameters
+    ----------
+    values : (n,) array
+        Missing numbers are left out.
+
+    Returns
+    -------
+    tuple of float
+        The range of values within three interquartile ranges of the quartiles.
+    """
+    v = values[np.isfinite(values)]
+    if not v.size:
+        return 0.0, 1.0
+    first, third = np.quantile(v, [0.25, 0.75])
+    reach = 3 * (third - first)
+    inside = v[(v >= first - reach) & (v <= third + reach)]
+    return float(inside.min()), float(inside.max())
+
+
 def spread(values: Array, *, width: float = 0.18) -> Array:
     """Return sideways shifts that keep near dots apart, without chance.
 

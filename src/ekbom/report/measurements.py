@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 from markupsafe import Markup, escape
+from scipy import stats
 
 from ekbom.report import figures, numbers, style
 from ekbom.report.blocks import Block, Part
@@ -79,7 +80,7 @@ def _regions(frame: pd.DataFrame, asked: Sequence[Asked]) -> list[str]:
 def _regional(frame: pd.DataFrame, measure: str, parameter: str, asked: Sequence[Asked]) -> Part:
     rows = frame[frame["parameter"] == parameter]
     regions = _regions(rows, asked)
-    methods = list(dict.fromkeys(rows["method"]))
+    methods = _methods(rows, asked)
     unit = numbers.unit_text(str(rows["unit"].iloc[0])) if "unit" in rows else ""
     label = numbers.plot_symbols(parameter + (f" ({unit})" if unit else ""))
     wide = {
@@ -95,7 +96,10 @@ def _regional(frame: pd.DataFrame, measure: str, parameter: str, asked: Sequence
     }
     drawn = figures.overview([bare(r) for r in regions], values, label=label)
     left = rows["region"].nunique() - len(regions)
-    words = Markup("Every dot is a scan; marks are means, bars one standard deviation.")
+    words = Markup(
+        "Every dot is a scan, a triangle at the edge an outlier; marks are medians, bars reach "
+        "from the first to the third quartile."
+    )
     if left > 0:
         words += Markup(
             " Shown are the {} regions that the questions are about; measures.tsv holds {} more."
@@ -112,11 +116,18 @@ def _regional(frame: pd.DataFrame, measure: str, parameter: str, asked: Sequence
     )
     if len(methods) > 1:
         blocks += _compared(wide, methods, parameter, unit, label, key)
-    flags = _flags(rows)
+    flags = _flags(rows, methods)
     if flags is not None:
         blocks.append(Block("grid", flags))
     title = Markup("{} <small>{}</small>").format(numbers.symbols(parameter), measure)
     return Part(f"measure-{key}", title, blocks)
+
+
+def _methods(rows: pd.DataFrame, asked: Sequence[Asked]) -> list[str]:
+    """Return the methods in the order of the first question that names some."""
+    known = list(dict.fromkeys(rows["method"]))
+    first: list[str] = next((m for m in ([m for m, _ in q.answers if m] for q in asked) if m), [])
+    return sorted(known, key=lambda m: first.index(m) if m in first else len(first))
 
 
 def _keys(frame: pd.DataFrame) -> list[str]:
@@ -155,7 +166,7 @@ def _compared(
                 "median_percent": float(np.median(percent)),
                 "low": float(np.quantile(percent, 0.1)),
                 "high": float(np.quantile(percent, 0.9)),
-                "r": float(np.corrcoef(a, b)[0, 1]),
+                "rho": float(stats.spearmanr(a, b).statistic),
             }
         )
     if not rows:
@@ -166,7 +177,7 @@ def _compared(
     alt = f"{parameter} by other methods against {methods[0]}, a dot a region and scan."
     grid = build(
         pd.DataFrame(rows),
-        ["method", "count", "median_percent", "r"],
+        ["method", "count", "median_percent", "rho"],
         caption="Methods compared over all regions and scans",
         intervals={"median_percent": ("low", "high")},
         labels={
@@ -174,6 +185,7 @@ def _compared(
             "count": "Pairs",
             "median_percent": "Median difference, %",
             "low": "10th to 90th percentile",
+            "rho": "Rank correlation",
         },
     )
     words = Markup("{}: other methods against {}; line: identity.").format(
@@ -220,7 +232,7 @@ def _heat(wide: pd.DataFrame, regions: list[str], parameter: str, method: str, u
     return Grid(caption, heads, rows)
 
 
-def _flags(frame: pd.DataFrame) -> Grid | None:
+def _flags(frame: pd.DataFrame, methods: list[str]) -> Grid | None:
     """Count flags by method."""
     if "flags" not in frame or not frame["flags"].notna().any():
         return None
@@ -233,6 +245,8 @@ def _flags(frame: pd.DataFrame) -> Grid | None:
         return None
     table = split.pivot_table(index="flag", columns="method", aggfunc="size", fill_value=0)
     table.columns = [str(c) for c in table.columns]
+    table = table.loc[table.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    table = table[[m for m in methods if m in table]]
     table = table.reset_index()
     totals = frame.groupby("method").size()
     labels: dict[str, str | Markup] = {

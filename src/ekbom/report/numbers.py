@@ -219,6 +219,22 @@ def symbols(text: str) -> Markup:
     return Markup("".join([*out, str(escape(text[last:]))]))
 
 
+def prose(text: str) -> Markup:
+    """Return a sentence of the analysis as HTML: minus signs, units, symbols, p values set.
+
+    Examples
+    --------
+    >>> str(prose("`a - b`: -0.5 mL/cm3 (-1 to 2), p = 0.094"))
+    '<code>a − b</code>: −0.5 mL/cm³ (−1 to 2), <i>p</i> = .094'
+    """
+    text = re.sub(r"(?<![\w.)])-(?=\.?\d)", MINUS, text)
+    text = re.sub(r"(?<=mm|cm)([23])\b", lambda m: m[1].translate(_UPPER), text)
+    out = str(symbols(text))
+    out = re.sub(r"`([^`]*)`", lambda m: f"<code>{minus(m[1])}</code>", out)
+    out = re.sub(r"\bp (=|&lt;|&gt;) 0?(\.\d+)", r"<i>p</i> \1 \2", out)
+    return Markup(out)
+
+
 def minus(text: str) -> str:
     """Return the text of an effect with a true minus sign between its levels.
 

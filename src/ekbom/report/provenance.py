@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from ekbom import __version__
 from ekbom.report.blocks import Block, Part, paragraphs
+from ekbom.report.columns import methods_of
 from ekbom.report.grid import build
 from ekbom.report.output import Output
 from ekbom.report.questions import Asked
@@ -38,7 +39,7 @@ def methods(output: Output, asked: Sequence[Asked]) -> Part:
         blocks.append(Block("heading", Markup("Measurement: {}").format(name.upper())))
         blocks.append(Block("quote", paragraphs(text)))
     for one in asked:
-        texts = list(dict.fromkeys(a.methods.strip() for _, a in one.answers if a.methods.strip()))
+        texts = [t for t in dict.fromkeys(methods_of(a) for _, a in one.answers) if t]
         if texts:
             blocks.append(Block("heading", Markup("Question: {}").format(one.name)))
             blocks.append(Block("quote", paragraphs(texts[0])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -96,11 +97,22 @@ def refused(output: Output) -> list[tuple[str, str]]:
     ]
 
 
-def sentence(answer: Answered) -> str:
+def sentence(answer: Answered) -> Markup:
     """Return the answer in words: what inference said, or that it said nothing."""
     words = answer.about.get("words")
     text = words.get("results") if isinstance(words, Mapping) else None
-    return str(text).strip() if text else "No words were left by the analysis; see the table."
+    if not text:
+        return Markup("No words were left by the analysis; see the table.")
+    text = str(text).strip()
+    for region in answer.table("regions").get("region", []):
+        text = text.replace(str(region), bare(str(region)))
+    return numbers.prose(text)
+
+
+def short(answer: Answered) -> Markup:
+    """Return the first two sentences of the answer."""
+    parts = re.split(r"(?<=[.!?])\s+(?=[A-Z<])", str(sentence(answer)))
+    return Markup(" ".join(parts[:2]))
 
 
 def part(one: Asked) -> Part:
@@ -118,11 +130,11 @@ def part(one: Asked) -> Part:
     """
     first = one.answers[0][1]
     blocks: list[Block] = []
-    if len(one.answers) > 1:
-        blocks += _all_methods(one)
+    drawn = _all_methods(one) if len(one.answers) > 1 else []
+    blocks += drawn
     for k, (method, answer) in enumerate(one.answers):
         key = names.slug(f"{one.name} {method} {answer.effect}") or f"q{k}"
-        inner = [*_said(answer), *answers.blocks(answer, key)]
+        inner = [*_said(answer), *answers.blocks(answer, key, alone=not (drawn and k == 0))]
         if k == 0:
             if method and len(one.answers) > 1:
                 blocks.append(_heading(f"In full: {method}"))
@@ -134,7 +146,7 @@ def part(one: Asked) -> Part:
                     {
                         "title": Markup("In full: {}").format(method),
                         "blocks": inner,
-                        "lead": numbers.symbols(sentence(answer)),
+                        "lead": sentence(answer),
                     },
                 )
             )
@@ -142,7 +154,7 @@ def part(one: Asked) -> Part:
         one.anchor,
         numbers.symbols(one.name),
         blocks,
-        numbers.symbols(sentence(first)),
+        sentence(first),
         _facts(one, first),
     )
 
@@ -189,7 +201,9 @@ def _said(answer: Answered) -> list[Block]:
     for region in about.get("regions_dropped") or []:
         said.append(f"Region left out: {region}.")
     for one in about.get("flagged") or []:
-        said.append(f"Flagged {one.get('flag')}: {one.get('n')} of {one.get('of')} numbers used.")
+        said.append(
+            f"{one.get('n')} of {one.get('of')} numbers used are flagged {one.get('flag')}."
+        )
     if about.get("added_since_first_seen"):
         said.append("This question was added after the data were first seen.")
     elif about.get("changed_since_first_seen"):
@@ -198,7 +212,7 @@ def _said(answer: Answered) -> list[Block]:
         said.append("How the outcome is measured was changed after the data were first seen.")
     warned = nested(about, "warnings")
     said += [str(w) for w in warned] if isinstance(warned, list) else []
-    items = Markup("").join(Markup("<li>{}</li>").format(numbers.symbols(w)) for w in said)
+    items = Markup("").join(Markup("<li>{}</li>").format(numbers.prose(w)) for w in said)
     return [Block("warnings", items)] if said else []
 
 

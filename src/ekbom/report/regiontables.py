@@ -104,7 +104,7 @@ def _table(answer: Answered, columns: list[str], caption: Markup, brief: bool = 
     intervals = limits(list(frame.columns))
     if brief:
         # Limits of agreement stand for themselves in print.
-        intervals = {k: v for k, v in intervals.items() if not k.startswith("loa_")}
+        intervals = {k: v for k, v in intervals.items() if not k.startswith(("loa_", "sd_"))}
     ends = {e for pair in intervals.values() for e in pair}
     columns = [c for c in columns if c not in ends and c not in _NOT_SHOWN]
     notes: list[str | Markup] = []
@@ -178,7 +178,7 @@ def with_and_without(answer: Answered) -> list[Block]:
     for value in [str(v) for v in values] + ([p] if p and p in without else []):
         ends = found.get(value)
         keep += [value, *(ends or ())]
-        name = Markup() if value in VALUE else Markup("{} ").format(head(value, {}))
+        name = Markup() if value in VALUE else Markup("{}<br>").format(head(value, {}))
         for end, word in (("", "with"), ("_without", "without")):
             columns.append(value + end)
             labels[value + end] = (name + word).capitalize() if not name else name + word

@@ -41,8 +41,7 @@ def _part(scan: Scan, output: Output) -> Part:
             & (session == scan.session.removeprefix("ses-"))
         ]
         facts = [
-            (str(c), numbers.symbols(str(t)))
-            for c, t in zip(mine["code"], mine["text"], strict=True)
+            (str(c), numbers.prose(str(t))) for c, t in zip(mine["code"], mine["text"], strict=True)
         ]
     title = Markup("{} <small>{}</small>").format(scan.participant, scan.session)
     return Part(
@@ -62,7 +61,7 @@ def _picture(path: Path, scan: Scan) -> Block:
     picture = Markup('<img loading="lazy" decoding="async" alt="{}" src="{}">').format(
         caption or name, source
     )
-    return Block("figure", picture, numbers.symbols(caption or name))
+    return Block("figure", picture, numbers.prose(caption or name))
 
 
 def data_uri(path: Path) -> str:

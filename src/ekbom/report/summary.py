@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,7 +18,8 @@ from ekbom.report.output import Output
 def title(output: Output) -> str:
     """Return the title of the page: the name of the study when it is known."""
     name = str(output.description.get("Name") or "").removeprefix("ekbom: ").strip()
-    return name or "Report of a study"
+    # COX-2 stays in one piece.
+    return re.sub(r"(?<=[A-Z])-(?=\d)", "\u2011", name) or "Report of a study"
 
 
 def counts(output: Output) -> tuple[int, int, int]:
@@ -63,7 +65,7 @@ def brief(output: Output, asked: Sequence[questions.Asked]) -> list[tuple[str, M
         (
             one.anchor,
             numbers.symbols(one.name),
-            numbers.symbols(questions.sentence(one.answers[0][1])),
+            questions.short(one.answers[0][1]),
         )
         for one in asked
     ]
