@@ -51,7 +51,7 @@ def fit(
     compartment_vb: Annotated[str, Parameter(name="--compartment-vB")] = "free",
     parent: Parent = "interpolate",
     input_model: Literal["interpolate", "triexp"] = "interpolate",
-    delay: str = "0",
+    delay: str = "fit",
     weights: Literal["auto", "column", "poisson", "duration", "uniform"] = "auto",
     choose: Literal["aicc"] | None = None,
     sort_blood: bool = False,
@@ -93,7 +93,7 @@ def fit(
     input_model : str
         Curve through parent plasma.
     delay : str
-        Seconds by which tissue sees the blood late, or fit.
+        Seconds by which tissue sees the blood late, or fit on the mean curve.
     weights : str
         Of the frames; auto takes a Weights column, else poisson with a nuclide, else
         duration.

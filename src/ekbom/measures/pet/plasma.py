@@ -169,8 +169,12 @@ def triexponential(time: Array, values: Array, end: float) -> Curve:
         for u, *rates in product((0.2, 0.7), (6.0, 2.0, 0.8), (0.4, 0.12), (0.03, 0.01, 0.003))
     ]
     start = min(nodes, key=lambda node: float(np.sum(solve(node)[1] ** 2)))
+
+    def misfit(x: Array) -> Array:
+        return solve(x)[1]
+
     done = least_squares(
-        lambda x: solve(x)[1],
+        misfit,
         start,
         bounds=(lower, upper),
         x_scale=[0.3, 0.3 * peak, 1, 1, 1],

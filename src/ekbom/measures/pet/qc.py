@@ -45,7 +45,7 @@ _MODEL_STYLE = {
     "ma1": (_BLUE, "--"),
     "logan": (_GREEN, ":"),
 }
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {
     "svg.hashsalt": "ekbom",
     "svg.fonttype": "none",
     "font.family": "sans-serif",

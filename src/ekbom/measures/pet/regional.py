@@ -26,8 +26,6 @@ Array = NDArray[np.float64]
 
 #: Peak tissue over peak plasma outside which the units cannot fit together.
 PEAK_RATIO = (1e-3, 20.0)
-# A delay can be told when the rise is sampled: this many samples before the peak's end.
-_DENSE_STEP_MIN = 10 / 60
 
 
 @dataclass(frozen=True)
@@ -147,8 +145,10 @@ def check_sizes(
     Refused
         When the median region's peak over the plasma's peak is outside 0.001 to 20.
     """
-    peaks = np.nanmax(values, axis=1)
-    tissue = float(np.median(peaks[np.isfinite(peaks)])) if np.isfinite(peaks).any() else np.nan
+    whole = values[np.isfinite(values).all(axis=1)]
+    if not whole.size:
+        return
+    tissue = float(np.median(whole.max(axis=1)))
     plasma = float(blood.samples.max())
     ratio = tissue / plasma if plasma > 0 else np.inf
     if PEAK_RATIO[0] <= ratio <= PEAK_RATIO[1]:
@@ -183,17 +183,16 @@ def _delay(
     notes: list[Note],
 ) -> tuple[Delay | None, float]:
     if settings.delay != "fit":
-        if settings.delay == 0 and _dense(blood):
-            notes.append(
-                Note(
-                    "delay-zero",
-                    'the blood is sampled densely enough for delay = "fit"; 0 s was taken',
-                )
-            )
         return None, float(settings.delay) / 60
     from ekbom.measures.pet.delay import fit_delay
 
-    found = fit_delay(reference, frames, blood.input, weights=weights)
+    try:
+        found = fit_delay(reference, frames, blood.input, weights=weights)
+    except Refused as no:
+        notes.append(
+            Note("delay-not-identifiable", f"no delay could be fitted ({no.found}); 0 s was taken")
+        )
+        return None, 0.0
     if found.flag:
         notes.append(
             Note(
@@ -201,16 +200,7 @@ def _delay(
                 f"the delay cannot be told from this scan ({found.flag}); 0 s was taken",
             )
         )
-        return found, 0.0
     return found, found.value
-
-
-def _dense(blood: InputFit) -> bool:
-    """Whether the rise to the peak was sampled at ten seconds or closer."""
-    peak = int(np.argmax(blood.samples))
-    rise = blood.samples_t[: peak + 1]
-    rise = rise[rise >= 0]
-    return rise.size >= 4 and float(np.max(np.diff(rise))) <= _DENSE_STEP_MIN
 
 
 def _tstar(

@@ -82,7 +82,8 @@ def join(curves: Curves, wanted: Mapping[str, Sequence[str]]) -> Curves:
     Refused
         When a pattern matches no region, a name is taken, or volumes are absent.
     """
-    names, rows, joined = list(curves.names), list(curves.values), dict(curves.joined)
+    names, joined = list(curves.names), dict(curves.joined)
+    rows: list[Array] = list(curves.values)
     for name, patterns in wanted.items():
         key = f"measures.pet.regions.{curves.segmentation}.{name}"
         if name in names:
@@ -98,7 +99,7 @@ def join(curves: Curves, wanted: Mapping[str, Sequence[str]]) -> Curves:
         weights = _weights(curves, members, key)
         index = [curves.names.index(member) for member in members]
         names.append(name)
-        rows.append(weights @ curves.values[index])
+        rows.append(np.asarray(weights @ curves.values[index]))
         joined[name] = members
     return replace(curves, names=tuple(names), values=np.array(rows), joined=joined)
 
@@ -168,7 +169,7 @@ def tissue_curve(curves: Sequence[Curves]) -> Array:
         ]
     )
     if not weights.sum() > 0:
-        weights = np.isfinite(chosen.values).all(axis=1).astype(np.float64)
+        weights = np.where(np.isfinite(chosen.values).all(axis=1), 1.0, 0.0)
     if not weights.sum() > 0:
         raise Refused("No region has a curve.", file=chosen.source, expected="finite values")
     usable = weights > 0

@@ -92,7 +92,7 @@ class PETSettings(_Strict):
         default=None, description="ratio that makes plasma or whole blood when one is absent"
     )
     delay: float | Literal["fit"] = Field(
-        default=0.0,
+        default="fit",
         description="seconds by which tissue sees the blood later than the sampling site",
     )
     weights: Literal["poisson", "duration", "uniform"] = Field(

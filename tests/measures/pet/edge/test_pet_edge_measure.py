@@ -110,8 +110,17 @@ def test_a_delay_is_found_and_taken_out(made: Made) -> None:
     assert values(fixed, "VT")["Cerebellum"] == pytest.approx(true_vt("Cerebellum"), rel=1e-3)
 
 
-def test_zero_delay_with_dense_blood_is_said(made: Made) -> None:
-    assert "delay-zero" in [note.code for note in made.run().notes]
+def test_a_delay_that_cannot_be_told_is_zero_with_a_note(made: Made) -> None:
+    # one long frame in the first six minutes
+    start, duration = made.pet["FrameTimesStart"], made.pet["FrameDuration"]
+    keep = [i for i, s in enumerate(start) if s >= 480]
+    made.pet["FrameTimesStart"] = [start[i] for i in keep]
+    made.pet["FrameDuration"] = [duration[i] for i in keep]
+    made.tacs = {k: [v[i] for i in keep] for k, v in made.tacs.items()}
+    made.settings["model"] = ["ma1"]
+    product = made.run()
+    assert "delay-not-identifiable" in [note.code for note in product.notes]
+    assert product.meta["Delay"]["Seconds"] == 0
 
 
 def test_joined_regions_are_means_by_volume(made: Made) -> None:
@@ -228,7 +237,8 @@ def test_a_region_without_signal_gives_a_flag_not_a_crash(made: Made) -> None:
 def test_figures_have_the_same_bytes_each_time_and_captions(made: Made) -> None:
     made.settings["figures"] = True
     one, two = made.run(), made.run()
-    assert [f.name for f in one.figures] == ["desc-blood", "desc-fits", "desc-residuals"]
+    names = [f.name for f in one.figures]
+    assert names == ["desc-blood", "desc-fits", "desc-residuals", "desc-delay"]
     assert [f.data for f in one.figures] == [f.data for f in two.figures]
     assert all(f.data.startswith(b"<?xml") and f.caption for f in one.figures)
 
@@ -245,7 +255,7 @@ def test_inputs_cross_a_process_and_settings_stand_in_json(made: Made) -> None:
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"modell": "ma1"}, {"model": "3tcm"}, {"model": []}, {"model": ["ma1", "ma1"]}, {"tstar": 0},
+        {"modell": "ma1"}, {"model": "3tcm"}, {"model": []}, {"model": ["ma1"] * 2}, {"tstar": 0},
         {"tstar": True}, {"tstar": "late"}, {"vB": "free"}, {"vB": 1.2}, {"parent": "spline"},
         {"scans": {"sub-01": {"blood": {"sorted": True}}}}, {"regions": {"gtmseg": {"x": []}}},
         {"compartment": {"vB": "fit"}},

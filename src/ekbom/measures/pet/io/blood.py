@@ -97,8 +97,12 @@ def read_blood(
             expected="a file _recording-manual_blood.tsv or an _inputfunction.tsv",
             mend="add it, or take the scan out of the study",
         )
-    wb, pl, pf, co = (series.get(n, (None, None)) for n in (WHOLE, PLASMA, FRACTION, "continuous"))
-    data = BloodData(*wb, *pl, *pf, *co, source=str(source))
+    none = (None, None)
+    (time_wb, whole), (time_p, plasma) = series.get(WHOLE, none), series.get(PLASMA, none)
+    (time_f, fraction), (time_c, fast) = series.get(FRACTION, none), series.get("continuous", none)
+    data = BloodData(
+        time_wb, whole, time_p, plasma, time_f, fraction, time_c, fast, source=str(source)
+    )
     return data, tuple(notes), meta
 
 
