@@ -66,6 +66,13 @@ class SpectralBasis:
     end: float
 
 
+#: Parameters that have a bootstrap standard error.
+_BOOTSTRAPPED = ("VT", "K1", "IRF60")
+
+#: Voxels solved at once.
+_BLOCK = 32768
+
+
 def spectral_basis(
     frames: Frames,
     input: InputFunction,
@@ -138,7 +145,8 @@ def spectral(
     vB : float or "free"
         Blood volume share, fitted as a further column when free.
     draws : int
-        Residual-bootstrap draws for standard errors; each costs as much as the fit.
+        Residual-bootstrap draws for standard errors, 0 or two and more; each
+        costs as much as the fit.
     seed : int
         Of the bootstrap.
 
@@ -155,35 +163,46 @@ def spectral(
         Shapes that do not fit, or a vB outside 0 to 1.
     """
     y, w = checked(curves, weights, base.blood.size)
+    if draws == 1 or draws < 0:
+        raise Refused("A bootstrap needs two draws or more.", field="draws", found=draws)
     free = vB == "free"
     if not free and not 0 <= float(vB) < 1:
         raise Refused("The blood volume must be a share.", field="vB", found=vB, expected="0 to 1")
-    good = with_signal(y)
-    root = np.sqrt(w)
-    design = base.columns * root[:, None]
-    if free:
-        design = np.column_stack([design, base.blood * root])
-    weighted = y[good] * root if free else (y[good] - float(vB) * base.blood) * root
-    found = nnls(design, weighted, _functions(base, free))
-    params, flags = _outcomes(found, base, None if free else float(vB))
-    se = {}
-    if draws:
-        se = _bootstrap(found, design, weighted, base, None if free else float(vB), draws, seed)
-    all_flags = np.full(y.shape[0], bits(["no_data"]), dtype=np.int16)
-    all_flags[good] = flags
+    good = np.flatnonzero(with_signal(y))
+    design = base.columns if not free else np.column_stack([base.columns, base.blood])
+    design = design * np.sqrt(w)[:, None]
+    names = (*UNITS, *(f"{name}_se" for name in _BOOTSTRAPPED if draws))
+    out = {name: np.full(y.shape[0], np.nan) for name in names}
+    rss = np.full(y.shape[0], np.nan)
+    flags = np.full(y.shape[0], bits(["no_data"]), dtype=np.int16)
+    worst = 0.0
+    # In blocks, so that the spectra of a whole image are never held at once.
+    for start in range(0, good.size, _BLOCK):
+        rows = good[start : start + _BLOCK]
+        weighted = y[rows] if free else y[rows] - float(vB) * base.blood
+        weighted = weighted * np.sqrt(w)
+        found = nnls(design, weighted, _functions(base, free))
+        params, flags[rows] = _outcomes(found, base, None if free else float(vB))
+        if draws:
+            fixed = None if free else float(vB)
+            params |= _bootstrap(found, design, weighted, base, fixed, draws, seed)
+        for name, values in params.items():
+            out[name][rows] = values
+        rss[rows] = found.rss
+        worst = max(worst, float(found.violation.max()))
     return VoxelFit(
         "spectral",
-        {name: _spread(values, good) for name, values in params.items()},
-        {name: _spread(values, good) for name, values in se.items()},
-        {name: UNITS[name] for name in params},
-        _spread(found.rss, good),
-        all_flags,
+        {name: out[name] for name in UNITS},
+        {name: out[f"{name}_se"] for name in _BOOTSTRAPPED if draws},
+        UNITS,
+        rss,
+        flags,
         {
             "BetaRange": [float(base.beta[0]), float(base.beta[-1])],
             "BetaNodes": int(base.beta.size),
             "vB": vB if free else float(vB),
-            "NoSignalVoxels": int((~good).sum()),
-            "LargestOptimalityViolation": float(found.violation.max(initial=0.0)),
+            "NoSignalVoxels": int(y.shape[0] - good.size),
+            "LargestOptimalityViolation": worst,
             "BootstrapDraws": draws,
         },
     )
@@ -254,7 +273,9 @@ def _outcomes(
     passive = np.where(found.passive > last, -1, found.passive)
     there = passive >= 0
     # Neighbouring nodes are one component that lies between them.
-    before = np.concatenate([np.full((len(passive), 1), -9), passive[:, :-1]], axis=1)
+    before = np.concatenate(
+        [np.full((len(passive), 1), -9, dtype=np.int16), passive[:, :-1]], axis=1
+    )
     components = (there & (passive != before + 1)).sum(axis=1)
     share = np.divide(slow, VT, out=np.zeros_like(VT), where=VT > 0)
     bad = ~found.converged
@@ -289,38 +310,30 @@ def _bootstrap(
 ) -> dict[str, Array]:
     """Standard deviation over fits to fitted values plus resampled weighted residuals."""
     functions = _functions(base, fixed is None)
-    names = ("VT", "K1", "IRF60")
     used = np.flatnonzero(design.any(axis=1))
+    fitted = np.zeros(weighted.shape)
+    for k in range(found.passive.shape[1]):
+        column = found.passive[:, k]
+        if (column < 0).all():
+            break
+        fitted += np.where(column[:, None] >= 0, design.T[column], 0) * found.coefficients[:, [k]]
+    count = (found.passive >= 0).sum(axis=1)
+    spread = np.sqrt(used.size / np.maximum(used.size - count, 1))
+    residual = (weighted - fitted)[:, used] * spread[:, None]
     # One resampling of frames a draw for all voxels: it depends on no voxel's
     # place in the list.
     rng = np.random.default_rng(seed)
-    picks = rng.integers(0, used.size, size=(draws, used.size))
-    out = {name: np.empty(len(weighted)) for name in names}
-    for first in range(0, len(weighted), 8192):
-        block = slice(first, first + 8192)
-        passive, values = found.passive[block], found.coefficients[block]
-        fitted = np.zeros((passive.shape[0], design.shape[0]))
-        for k in range(passive.shape[1]):
-            fitted += (
-                np.where(passive[:, k, None] >= 0, design.T[passive[:, k]], 0) * values[:, k, None]
-            )
-        count = (passive >= 0).sum(axis=1)
-        spread = np.sqrt(used.size / np.maximum(used.size - count, 1))
-        residual = (weighted[block] - fitted)[:, used] * spread[:, None]
-        sums = {name: np.zeros((2, passive.shape[0])) for name in names}
-        for pick in picks:
-            again = fitted.copy()
-            again[:, used] += residual[:, pick]
-            drawn, _ = _outcomes(nnls(design, again, functions), base, fixed)
-            for name in names:
-                sums[name] += np.stack([drawn[name], drawn[name] ** 2])
-        for name, (total, squares) in sums.items():
-            variance = (squares - total**2 / draws) / max(draws - 1, 1)
-            out[name][block] = np.sqrt(np.maximum(variance, 0.0))
-    return out
-
-
-def _spread(values: Array, good: NDArray[np.bool_]) -> Array:
-    out = np.full(good.size, np.nan)
-    out[good] = values
-    return out
+    first: dict[str, Array] = {}
+    sums = {name: np.zeros((2, len(weighted))) for name in _BOOTSTRAPPED}
+    for _ in range(draws):
+        again = fitted.copy()
+        again[:, used] += residual[:, rng.integers(0, used.size, size=used.size)]
+        drawn, _flags = _outcomes(nnls(design, again, functions), base, fixed)
+        for name in _BOOTSTRAPPED:
+            # Sums of differences from the first draw, so that squares do not cancel.
+            apart = drawn[name] - first.setdefault(name, drawn[name])
+            sums[name] += np.stack([apart, apart**2])
+    return {
+        f"{name}_se": np.sqrt(np.maximum((squares - total**2 / draws) / (draws - 1), 0.0))
+        for name, (total, squares) in sums.items()
+    }
