@@ -29,6 +29,8 @@ COLUMNS = ("theta1", "theta2", "phi1", "phi2", "vB")
 
 # Columns of the Jacobian, scaled to length 1, that leave less than this are dependent.
 _SINGULAR = 1e-9
+# ln rates nearer than this are one rate: no scan tells 0.1 % apart.
+_ONE_RATE = 1e-3
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +40,8 @@ class Exponentials:
     Attributes
     ----------
     theta, phi : (N, 2) arrays
-        Rates (1/min) and amplitudes (mL/cm3/min), faster first; the second is
-        NaN with one exponential.
+        Rates (1/min) and amplitudes (mL/cm3/min), faster first; one without
+        amplitude is second, and the second is NaN with one exponential.
     vB : (N,) array
     rss : (N,) array
         Weighted residual sum of squares.
@@ -146,8 +148,14 @@ def outcomes(model: str, fit: Exponentials) -> tuple[dict[str, Array], dict[str,
         for name, slope in slopes.items():
             use = [i for i in range(5) if slope[i] is not None]
             g = np.stack([np.broadcast_to(slope[i], fit.vB.shape) for i in use], axis=1)
-            part = fit.cov[:, use][:, :, use]
+            part = np.nan_to_num(fit.cov[:, use][:, :, use])
             se[name] = np.sqrt(np.einsum("ni,nij,nj->n", g, part, g))
+            unknown = np.isnan(fit.cov[:, 2, 2])
+            if name in _OF_SECOND[model]:
+                unknown |= np.isnan(fit.cov[:, 3, 3])
+            if name == "vB":
+                unknown |= np.isnan(fit.cov[:, 4, 4])
+            se[name] = np.where(unknown, np.nan, se[name])
     return params, se
 
 
@@ -174,12 +182,13 @@ def _two_tissue(fit: Exponentials) -> tuple[dict[str, Array], _Slopes]:
     dK1 = np.stack((none, none, one, one))
     k2 = (p1 * t1 + p2 * t2) / K1
     dk2 = (np.stack((p1, p2, t1, t2)) - k2 * dK1) / K1
-    k4 = t1 * t2 / k2
+    # without a second amplitude its rate is nowhere
+    k4 = np.where(p2 > 0, t1 * t2 / k2, np.nan)
     dk4 = (np.stack((t2, t1, none, none)) - k4 * dk2) / k2
     # the difference t1 + t2 - k2 - k4, without its cancellation
-    k3 = (t1 - k2) * (k2 - t2) / k2
+    k3 = np.where(p2 > 0, (t1 - k2) * (k2 - t2) / k2, 0.0)
     dk3 = np.stack((one, one, none, none)) - dk2 - dk4
-    BPND = k3 / k4
+    BPND = np.where(p2 > 0, k3 / k4, 0.0)
     VND = K1 / k2
     gradients = {
         "VT": np.stack((-p1 / t1**2, -p2 / t2**2, 1 / t1, 1 / t2)),
@@ -228,6 +237,13 @@ def _irreversible(fit: Exponentials) -> tuple[dict[str, Array], _Slopes]:
     return params, slopes
 
 
+# What is not known when the second exponential has no amplitude; the rest is
+# then that of the first alone.
+_OF_SECOND: dict[str, tuple[str, ...]] = {
+    "1tcm": (),
+    "2tcm": ("k3", "k4", "BPND"),
+    "2tcm-irreversible": ("Ki", "k3"),
+}
 _OUTCOMES = {"1tcm": _one_tissue, "2tcm": _two_tissue, "2tcm-irreversible": _irreversible}
 
 
@@ -347,9 +363,14 @@ def _fit_rows(  # type: ignore[no-untyped-def]
         rss[n], status[n] = polish(lt, n_exp, trap, y, blood, vb_free, root, grid, 0.0, coef)
         vB = coef[n_exp] if vb_free else held
         volume[n] = vB
-        if n_exp == 2 and not trap and lt[1] > lt[0]:
-            lt[0], lt[1] = lt[1], lt[0]
-            coef[0], coef[1] = coef[1], coef[0]
+        if n_exp == 2 and not trap:
+            if abs(lt[0] - lt[1]) < _ONE_RATE:
+                # two rates that are one: a single tissue, which no step can improve on
+                coef[0], coef[1] = coef[0] + coef[1], 0.0
+                status[n] = 0
+            if coef[0] <= 0.0 or (lt[1] > lt[0] and coef[1] > 0.0):
+                lt[0], lt[1] = lt[1], lt[0]
+                coef[0], coef[1] = coef[1], coef[0]
         J = np.zeros((5, F))
         use = np.zeros(5, np.bool_)
         w = np.empty((grid[1].size, 12))
