@@ -104,6 +104,29 @@ def write_bytes(path: Path, data: bytes) -> None:
         sync_folder(path.parent)
 
 
+def write_fresh(path: Path, data: bytes) -> None:
+    """Write a file into a folder that nobody sees yet; :func:`rename_folder` syncs the folder.
+
+    Parameters
+    ----------
+    path : Path
+        Where; folders are made.
+    data : bytes
+        What.
+
+    Raises
+    ------
+    OutputRefused
+        Disk full, read-only, no permission.
+    """
+    with refusals(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as stream:
+            stream.write(data)
+            stream.flush()
+            os.fsync(stream.fileno())
+
+
 def _temporary(path: Path) -> Path:
     return path.with_name(f"{TEMPORARY}{os.getpid()}-{path.name}")
 
@@ -140,7 +163,8 @@ def rename_folder(old: Path, new: Path) -> None:
     """
     with refusals(new):
         new.parent.mkdir(parents=True, exist_ok=True)
-        sync_folder(old)
+        for folder, *_ in os.walk(old, topdown=False):
+            sync_folder(Path(folder))
         try:
             old.rename(new)
         except OSError:

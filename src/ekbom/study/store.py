@@ -132,7 +132,7 @@ class Store:
         hashes = {name: hashlib.sha256(data).hexdigest() for name, data in content.items()}
         said = files.plain(result)
         for name, data in content.items():
-            files.write_bytes(fresh / "files" / name, data)
+            files.write_fresh(fresh / "files" / name, data)
         record = {
             "key": key,
             "parts": files.plain(parts),
@@ -140,7 +140,7 @@ class Store:
             "result": said,
             "sha256": _digest(parts, hashes, said),
         }
-        files.write_bytes(fresh / "step.json", files.json_bytes(record))
+        files.write_fresh(fresh / "step.json", files.json_bytes(record))
         target = self.steps / key
         if target.exists():  # damaged, or get() would have found it
             files.remove(target)
