@@ -41,8 +41,6 @@ autodoc_typehints = "none"
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 nitpicky = False
-# Rooms bring their own pages; one that has none yet is no fault.
-suppress_warnings = ["toc.empty_glob"]
 
 html_theme = "alabaster"
 html_title = f"ekbom {version}"
@@ -157,9 +155,22 @@ def foreign(
     return True if isinstance(home, str) and not home.startswith("ekbom") else None
 
 
+def only_present(app: Sphinx, page: str, source: list[str]) -> None:
+    """Leave folders without pages out of the contents."""
+    if page == "index":
+        here = Path(app.srcdir)
+        kept = [
+            one
+            for one in source[0].splitlines()
+            if not one.endswith("/*") or list((here / one[:-2]).glob("*.md"))
+        ]
+        source[0] = "\n".join(kept)
+
+
 def setup(app: Sphinx) -> None:
     """Make the reference pages and the drawing of formulas known."""
     write_api()
     app.connect("autodoc-process-docstring", plain_docstring, priority=400)
     app.connect("autodoc-skip-member", foreign)
+    app.connect("source-read", only_present)
     app.add_html_math_renderer("mathml", (inline_math, None), (block_math, None))
