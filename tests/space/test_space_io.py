@@ -104,7 +104,7 @@ def test_voxels_in_metres_and_voxels_of_no_head(tmp_path):
 
 def test_broken_files_are_named(tmp_path):
     good = write(tmp_path / "a.nii.gz", np.random.default_rng(0).random((9, 9, 9, 3)))
-    for size in (40, 600, 8000):
+    for size in (0, 1, 12, 40, 200, 600, 8000):
         (tmp_path / "cut.nii.gz").write_bytes(good.read_bytes()[:size])
         no = refusal(lambda: list(read_frames(read_header(tmp_path / "cut.nii.gz"))))
         assert no.what == checks.UNREADABLE.what

@@ -13,6 +13,8 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 from nibabel.filebasedimages import ImageFileError
+from nibabel.spatialimages import HeaderDataError
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from ekbom.errors import Refused
@@ -21,6 +23,17 @@ from ekbom.space.grid import Grid
 from ekbom.space.image import Volume
 from ekbom.space.resample import resample
 from ekbom.space.stack import Stack, stack
+
+#: What nibabel and gzip raise on files that are cut short or no images.
+_FAULTS = (
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+    ImageFileError,
+    HeaderDataError,
+    WrapStructError,
+)
 
 #: Millimetres a unit of ``xyzt_units``.
 _MM = {"mm": 1.0, "meter": 1000.0, "micron": 1e-3}
@@ -82,7 +95,7 @@ def read_header(path: str | Path) -> Header:
         image = nib.Nifti1Image.from_filename(path)
     except FileNotFoundError as fault:
         raise checks.UNREADABLE.refused(file=path, found="no such file") from fault
-    except (OSError, EOFError, ValueError, zlib.error, ImageFileError) as fault:
+    except _FAULTS as fault:
         raise checks.UNREADABLE.refused(file=path, found=str(fault) or "cut short") from fault
     header = image.header
     shape = tuple(int(n) for n in header.get_data_shape())
