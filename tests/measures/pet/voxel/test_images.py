@@ -287,3 +287,41 @@ def test_a_plan_that_asks_for_what_is_not_there_is_refused():
     for maps in ({"model": ["2tcm"]}, {"outcome": ["BPND"]}, {"model": ["ma1"], "outcome": ["K1"]}):
         with pytest.raises(ValueError, match=r"2tcm|BPND|K1|logan"):
             settings(maps)
+
+
+def test_storage_order_does_not_move_anything(copy, product):
+    """An image stored with its axes swapped and flipped; labels and mask as before."""
+    path = copy / "derivatives" / "prep" / "sub-01" / "pet"
+    path.mkdir(parents=True)
+    turned = tiny.image()[::-1].transpose(1, 0, 2, 3) * 1000
+    affine = np.zeros((4, 4))
+    affine[1, 0], affine[0, 1], affine[2, 2] = 4, -4, 4
+    affine[:, 3] = [12, -20, 2, 1]
+    stem = f"sub-01_space-{tiny.SPACE}_desc-preproc_pet.nii.gz"
+    (path / stem).write_bytes(nifti_bytes(turned, affine))
+    found = run(copy)
+    plain = by_name(product)
+    for image in found.maps:
+        assert np.array_equal(image.affine, affine)
+        back = image.values.transpose(1, 0, 2)[::-1]
+        assert np.allclose(back, plain[image.name].values, rtol=1e-5, equal_nan=True)
+    assert sum("brought to the grid" in note.text for note in found.notes) == 2
+
+
+def test_memory_stays_below_three_images():
+    import tracemalloc
+
+    from ekbom.measures.pet.parametric import map_voxels
+    from ekbom.measures.pet.weights import weights
+
+    input = truth.input_function()
+    curve = truth.tissue(truth.two_tissue(0.3, 0.3, 0.1, 0.1), 0.05, input)
+    y = truth.noisy(curve, 0.1, np.random.default_rng(1), 60_000)
+    w = weights("poisson", truth.FRAMES, curve)
+    for model in ("logan", "ma1", "spectral"):
+        map_voxels(y[:10], truth.FRAMES, input, model=model, weights=w, tstar=30)
+        tracemalloc.start()
+        map_voxels(y, truth.FRAMES, input, model=model, weights=w, tstar=30)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 3 * y.nbytes
