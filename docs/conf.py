@@ -38,6 +38,7 @@ myst_heading_anchors = 3
 autosummary_generate = False
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"
+toc_object_entries = False
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 nitpicky = False
