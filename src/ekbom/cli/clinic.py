@@ -20,7 +20,7 @@ from ekbom import __version__
 from ekbom.errors import Refused
 from ekbom.measures.clinic import tables
 from ekbom.measures.clinic.decide import NOT_ADVICE, decide_all
-from ekbom.measures.clinic.endpoints import all_endpoints
+from ekbom.measures.clinic.endpoints import all_endpoints, crossover_table
 from ekbom.measures.clinic.explain import Line, explain
 from ekbom.measures.clinic.facts import facts, sources
 from ekbom.measures.clinic.io import people
@@ -28,7 +28,14 @@ from ekbom.measures.clinic.io.long import from_long, is_long
 from ekbom.measures.clinic.io.phenotype import Phenotype, read_phenotype, tolerant
 from ekbom.measures.clinic.iron import iron_status
 from ekbom.measures.clinic.levodopa import levodopa_test
-from ekbom.measures.clinic.response import FACTS, response_table, thresholds
+from ekbom.measures.clinic.page import page
+from ekbom.measures.clinic.response import (
+    FACTS,
+    first_responses,
+    kaplan_meier,
+    response_table,
+    thresholds,
+)
 from ekbom.measures.clinic.scales.augmentation import augmentation
 from ekbom.measures.clinic.settings import ClinicSettings
 from ekbom.nouns import Column, Table
@@ -266,6 +273,16 @@ def response(
     words |= labels
     named = {c: Column(words.get(c, c.replace("_", " "))) for c in map(str, frame.columns)}
     _write(out, Table("response", frame, named, tables.meta(FACTS)))
+    if "week" in long:
+        weeks = long.groupby("session_id")["week"].first()
+        times = first_responses(frame, weeks)
+        curve = kaplan_meier(
+            times["time"].to_numpy(dtype=float), times["event"].to_numpy(dtype=bool)
+        )
+        for name, made in (("firstresponse", times), ("desc-kaplanmeier_firstresponse", curve)):
+            columns_ = {str(c): Column(str(c).replace("_", " ")) for c in made}
+            _write(out, Table(name, made, columns_, tables.meta(FACTS)))
+        _say(f"first fall by half: {int(times['event'].sum())} of {len(times)} people")
     for c in ("responder_50", "mcic_minimal", "mcic_much", "mcid_review", "cohort_change"):
         known = frame[c].dropna()
         _say(f"{c}: {int(known.sum())} of {len(known)}")
@@ -286,7 +303,7 @@ def endpoints(
         Output folder.
     plan
         TOML with [endpoints]: visits (baseline first), arms (treatment, control), order
-        (primary first).
+        (primary first), and when wanted covariates, design = "crossover".
     """
     try:
         text = plan.read_bytes()
@@ -300,10 +317,11 @@ def endpoints(
             expected="[endpoints] with visits, arms and order",
         ) from fault
     digest = hashlib.sha256(text).hexdigest()
-    stored = out / "phenotype" / "endpoints.json"
     first = digest
-    if stored.is_file():
-        first = json.loads(stored.read_text(encoding="utf-8")).get("PlanFirstSeen", digest)
+    for name in ("endpoints", "crossover"):
+        stored = out / "phenotype" / f"{name}.json"
+        if stored.is_file():
+            first = json.loads(stored.read_text(encoding="utf-8")).get("PlanFirstSeen", digest)
     _say(f"plan {digest[:16]}, first seen with these data as {first[:16]}")
     if first != digest:
         _say("the plan was changed after the data were first seen; every result says so")
@@ -311,7 +329,16 @@ def endpoints(
     if "arm" not in long:
         raise Refused("The table does not say who was in which arm.", file=table, field="arm",
                       expected="a column arm")  # fmt: skip
-    made = all_endpoints(long, [str(v) for v in visits], (arms[0], arms[1]), list(order))
+    covariates = list(asked.get("covariates", ()))
+    strange = [c for c in covariates if c not in long]
+    if strange:
+        raise Refused("A covariate is not in the table.", file=plan, field="endpoints.covariates",
+                      found=", ".join(strange), expected="dose_mg, clock_h, age, week")  # fmt: skip
+    names = [str(v) for v in visits]
+    if asked.get("design", "parallel") == "crossover":
+        made = {"crossover": crossover_table(long, names, str(arms[0]))}
+    else:
+        made = all_endpoints(long, names, (arms[0], arms[1]), list(order), covariates=covariates)
     more: dict[str, Any] = {
         "PlanFirstSeen": first,
         "Plan": digest,
@@ -320,11 +347,9 @@ def endpoints(
     for name, frame in made.items():
         named = {str(c): Column(str(c).replace("_", " ")) for c in frame}
         _write(out, Table(name, frame, named, tables.meta(FACTS) | more))
-    for row in made["endpoints"].itertuples(index=False):
-        _say(
-            f"{row.endpoint} ({row.population}): {row.estimate:.3g}"
-            f" ({row.lower:.3g} to {row.upper:.3g}), p {row.p:.3g}"
-        )
+    for row in next(iter(made.values())).itertuples(index=False):
+        name = row[0] if "crossover" in made else f"{row.endpoint} ({row.population})"
+        _say(f"{name}: {row.estimate:.3g} ({row.lower:.3g} to {row.upper:.3g}), p {row.p:.3g}")
     return _end(out, refused)
 
 
@@ -475,6 +500,9 @@ def _visits(table: Phenotype, strict: bool) -> tuple[pd.DataFrame, list[Refused]
             frame["cgi_i"] = t.numbers("cgi_i", 1, 7, integer=True)
         if "arm" in t:
             frame["arm"] = t.text("arm")
+        for c in ("week", "dose_mg", "clock_h", "age"):
+            if c in t:
+                frame[c] = t.numbers(c, 0.0, 24.0 if c == "clock_h" else 1e5)
         return frame
 
     if "irls" not in people.scales_in(table):
@@ -527,7 +555,12 @@ def _say(text: str) -> None:
 
 
 def _end(out: Path, refused: Sequence[Refused]) -> int:
-    _say(f"written to {out / 'phenotype'}")
+    made = {
+        path.stem: pd.read_csv(path, sep="\t", na_values=["n/a"], dtype={"session_id": str})
+        for path in sorted((out / "phenotype").glob("*.tsv"))
+    }
+    write_bytes(out / "clinic.html", page(made).encode())
+    _say(f"written to {out / 'phenotype'}, as a page: {out / 'clinic.html'}")
     _say(NOT_ADVICE)
     if not refused:
         return 0

@@ -171,6 +171,10 @@ def test_score_and_diagnose(
     assert got.loc[("sub-02", "2012"), "status"] == "four met, fifth unknown"
     assert got.loc[("sub-02", "2003"), "status"] == "definite"
     assert call(["clinic", "iron", str(phenotype / "iron.tsv"), str(out)]) == 0
+    page = (out / "clinic.html").read_text()
+    for words in ("definite", "back also", "22, severe", "19 to 23, moderate or severe; 1 missing",
+                  "AASM 2025, adult: candidate", "It is not medical advice"):  # fmt: skip
+        assert words in page, words
     everything = "".join(p.read_text() for p in out.rglob("*") if p.is_file())
     assert SECRET not in everything
 
@@ -219,12 +223,18 @@ def test_explain_in_plain_language(study: Path, capsys: pytest.CaptureFixture[st
 def test_response_and_endpoints(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     table = trial(25, -9.0, seed=11)
     table["irls_total"] = table["irls_total"].clip(0, 40).round()
+    table["week"] = table["session_id"]
     path, out, plan = tmp_path / "t.tsv", tmp_path / "out", tmp_path / "trial.toml"
     table.to_csv(path, sep="\t", index=False, na_rep="n/a")
     assert call(["clinic", "response", str(path), str(out), "--baseline", "0"]) == 0
     frame = pd.read_csv(out / "phenotype" / "response.tsv", sep="\t")
     assert len(frame) == 150
     assert {"mcic_minimal", "mcic_much", "mcid_review", "cohort_change"} <= set(frame)
+    times = pd.read_csv(out / "phenotype" / "firstresponse.tsv", sep="\t")
+    assert len(times) == 50
+    assert set(times["time"].dropna()) <= {4.0, 8.0, 12.0}
+    curve = pd.read_csv(out / "phenotype" / "desc-kaplanmeier_firstresponse.tsv", sep="\t")
+    assert curve["share"].is_monotonic_decreasing
     body = '[endpoints]\nvisits = ["0","4","8","12"]\narms = ["active","placebo"]\n'
     plan.write_text(body + 'order = ["irls_change", "irls_responder"]\n')
     ask = ["clinic", "endpoints", str(path), str(out), "--plan", str(plan)]
@@ -237,6 +247,9 @@ def test_response_and_endpoints(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert second["PlanChanged"]
     assert second["PlanFirstSeen"] == first["PlanFirstSeen"] == first["Plan"]
     assert "changed after the data were first seen" in capsys.readouterr().out
+    page = (out / "clinic.html").read_text()
+    assert page.count("<rect") == frame.query("session_id == 12")["delta"].notna().sum()
+    assert "irls_responder, observed" in page
     plan.write_text("[nothing]\n")
     assert call(ask) == 2
 

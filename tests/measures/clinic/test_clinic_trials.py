@@ -9,9 +9,11 @@ from scipy import stats
 
 from ekbom.errors import Refused
 from ekbom.measures.clinic import endpoints as ep
+from ekbom.measures.clinic.norms import place
 from ekbom.measures.clinic.response import (
     change,
     first_response,
+    first_responses,
     kaplan_meier,
     mean_over_time,
     response_table,
@@ -176,6 +178,59 @@ def test_crossover_recovers_what_was_planted() -> None:
     # The treatment test is the t-test of the period differences.
     d = (y1 + noise[0]) - (y2 + noise[1])
     assert got.treatment[3] == pytest.approx(stats.ttest_ind(d[first], d[~first]).pvalue)
+
+
+def test_crossover_from_a_table() -> None:
+    rng = np.random.default_rng(4)
+    rows = []
+    for i in range(30):
+        base, first = rng.normal(22, 4), i % 2 == 0
+        for session, active in (("1", first), ("2", not first)):
+            y = base - 6.0 * active + rng.normal(0, 1)
+            rows.append((f"sub-{i:02d}", session, "drug" if active else "placebo", y))
+    frame = pd.DataFrame(rows, columns=["participant_id", "session_id", "arm", "irls_total"])
+    got = ep.crossover_table(frame, ["1", "2"], "drug").set_index("effect")
+    assert got.loc["treatment", "lower"] < -6 < got.loc["treatment", "upper"]
+    assert got.loc["treatment", "n_treatment_first"] == 15
+    with pytest.raises(Refused, match="two periods"):
+        ep.crossover_table(frame, ["1"], "drug")
+    frame.loc[1, "arm"] = "drug"
+    with pytest.raises(Refused, match="same treatment twice"):
+        ep.crossover_table(frame, ["1", "2"], "drug")
+
+
+def test_covariates_take_away_what_they_explain() -> None:
+    """The clock hour of the assessment shifts the score and differs between the arms."""
+    frame = trial(60, 0.0, seed=9, dropout=0.0)
+    rng = np.random.default_rng(1)
+    frame["clock_h"] = np.where(frame["arm"] == "active", 20, 16) + rng.normal(0, 1, len(frame))
+    frame["irls_total"] += 2.0 * (frame["clock_h"] - 18) * (frame["session_id"] != "0")
+    plain = ep.all_endpoints(frame, VISITS, ARMS, ["irls_change"])["endpoints"].iloc[0]
+    table = ep.all_endpoints(frame, VISITS, ARMS, ["irls_change"], covariates=["clock_h"])
+    adjusted = table["endpoints"].iloc[0]
+    assert plain["lower"] > 4
+    assert adjusted["lower"] < 0 < adjusted["upper"]
+    assert "clock_h" in adjusted["method"]
+
+
+def test_first_responses() -> None:
+    table = pd.DataFrame(
+        {
+            "participant_id": ["a", "a", "b", "b"],
+            "session_id": ["w4", "w8", "w8", "w4"],
+            "responder_50": [0.0, 1.0, NAN, 0.0],
+        }
+    )
+    got = first_responses(table, pd.Series({"w4": 4.0, "w8": 8.0}))
+    assert got.values.tolist() == [["a", 8.0, True], ["b", 4.0, False]]
+
+
+def test_place_among_reference_values() -> None:
+    where = place("IRLS_total", 24.7 + 5.2)
+    assert where is not None
+    assert (where.z, where.centile) == (pytest.approx(1.0), pytest.approx(84.134, abs=1e-3))
+    assert place("IRLS_total", NAN) is None
+    assert place("CGI_S", 3.0) is None
 
 
 def test_refusals_of_endpoints() -> None:

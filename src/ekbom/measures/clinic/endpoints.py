@@ -141,7 +141,9 @@ def nnt(difference: tuple[float, float, float]) -> tuple[float, float, float]:
     return value, ends[0], ends[1]
 
 
-def long_table(frame: pd.DataFrame, value: str, visits: Sequence[str]) -> pd.DataFrame:
+def long_table(
+    frame: pd.DataFrame, value: str, visits: Sequence[str], covariates: Sequence[str] = ()
+) -> pd.DataFrame:
     """Return one row a person and visit after baseline, with the baseline beside it.
 
     Parameters
@@ -152,11 +154,15 @@ def long_table(frame: pd.DataFrame, value: str, visits: Sequence[str]) -> pd.Dat
         Column.
     visits : sequence of str
         In order; the first is the baseline.
+    covariates : sequence of str
+        Columns kept as they stand at each visit (dose, clock time of the
+        assessment: symptoms peak near midnight).
 
     Returns
     -------
     DataFrame
-        ``participant_id``, ``arm``, ``visit``, ``baseline``, ``value``, ``change``.
+        ``participant_id``, ``arm``, ``visit``, ``baseline``, ``value``,
+        ``change`` and the covariates.
 
     Raises
     ------
@@ -184,6 +190,7 @@ def long_table(frame: pd.DataFrame, value: str, visits: Sequence[str]) -> pd.Dat
     people, later = len(wide), list(visits[1:])
     base = np.repeat(wide[visits[0]].to_numpy(dtype=float), len(later))
     now = wide[later].to_numpy(dtype=float).ravel()
+    more = {c: _wide(frame, "session_id", c, later).to_numpy(float).ravel() for c in covariates}
     return pd.DataFrame(
         {
             "participant_id": np.repeat(wide.index.to_numpy(), len(later)),
@@ -192,6 +199,7 @@ def long_table(frame: pd.DataFrame, value: str, visits: Sequence[str]) -> pd.Dat
             "baseline": base,
             "value": now,
             "change": now - base,
+            **more,
         }
     )
 
@@ -221,7 +229,11 @@ def missing_patterns(long: pd.DataFrame, visits: Sequence[str]) -> pd.DataFrame:
 
 
 def endpoint_change(
-    long: pd.DataFrame, arms: tuple[str, str], endpoint: str, how: str = "observed"
+    long: pd.DataFrame,
+    arms: tuple[str, str],
+    endpoint: str,
+    how: str = "observed",
+    covariates: Sequence[str] = (),
 ) -> Estimate:
     """Return the change at the last visit, adjusted for baseline.
 
@@ -237,6 +249,8 @@ def endpoint_change(
         ``observed`` (all who were seen at the last visit, as randomised),
         ``completers`` (seen at every visit) or ``locf`` (last value carried
         forward; a sensitivity analysis and marked so).
+    covariates : sequence of str
+        Columns of `long` to adjust for, as they stand at the last visit.
 
     Returns
     -------
@@ -255,12 +269,18 @@ def endpoint_change(
     use = first["arm"].isin(arms).to_numpy()
     treated = (first["arm"] == arms[0]).to_numpy()[use]
     y, base = last.to_numpy(dtype=float)[use], first["baseline"].to_numpy(dtype=float)[use]
-    effect, lower, upper, p = ancova(y, base, treated)
+    at_last = [
+        _wide(long, "visit", c, list(wide.columns)).iloc[:, -1].to_numpy() for c in covariates
+    ]
+    extra = np.column_stack(at_last).astype(float)[use] if at_last else None
+    effect, lower, upper, p = ancova(y, base, treated, extra)
     ok = ~np.isnan(y) & ~np.isnan(base)
+    if extra is not None:
+        ok &= ~np.isnan(extra).any(axis=1)
     return Estimate(
         endpoint, how, effect, lower, upper, p,
         int((ok & treated).sum()), int((ok & ~treated).sum()),
-        "points", "ANCOVA with baseline", sensitivity=how != "observed",
+        "points", " and ".join(["ANCOVA with baseline", *covariates]), sensitivity=how != "observed",
     )  # fmt: skip
 
 
@@ -405,6 +425,49 @@ def crossover(first: Array, second: Array, treatment_first: NDArray[np.bool_]) -
     return Crossover(half_t, period, carry, (int(a.sum()), int((~a).sum())))
 
 
+def crossover_table(frame: pd.DataFrame, visits: Sequence[str], first_arm: str) -> pd.DataFrame:
+    """Analyse a crossover from a table with one row a person and period.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        ``participant_id``, ``session_id``, ``arm``, ``irls_total``.
+    visits : (first, second)
+        Sessions of the two periods.
+    first_arm : str
+        Arm that is the treatment.
+
+    Returns
+    -------
+    DataFrame
+        One row an effect.
+
+    Raises
+    ------
+    Refused
+        For other than two periods, or a person who got one treatment twice.
+    """
+    if len(visits) != 2:
+        raise Refused("A crossover has two periods.", field="endpoints.visits",
+                      found=", ".join(visits), expected="two sessions")  # fmt: skip
+    wide = _wide(frame, "session_id", "irls_total", visits)
+    arms = _wide(frame, "session_id", "arm", visits)
+    whole = arms.notna().all(axis=1)
+    same = whole & (arms[visits[0]] == arms[visits[1]])
+    if same.any():
+        raise Refused("A person got the same treatment twice.", field="arm",
+                      found=str(same.index[same][0]), expected="each treatment once")  # fmt: skip
+    wide, arms = wide[whole], arms[whole]
+    got = crossover(
+        wide[visits[0]].to_numpy(dtype=float),
+        wide[visits[1]].to_numpy(dtype=float),
+        (arms[visits[0]] == first_arm).to_numpy(),
+    )
+    rows = [(name, *getattr(got, name), *got.n) for name in ("treatment", "period", "carry_over")]
+    names = ["effect", "estimate", "lower", "upper", "p", "n_treatment_first", "n_control_first"]
+    return pd.DataFrame(rows, columns=names)
+
+
 def _two_sample(x: Array, y: Array, scale: float) -> tuple[float, float, float, float]:
     n, m = len(x), len(y)
     if min(n, m) < 2:
@@ -424,6 +487,7 @@ def all_endpoints(
     arms: tuple[str, str],
     order: Sequence[str],
     alpha: float = 0.05,
+    covariates: Sequence[str] = (),
 ) -> dict[str, pd.DataFrame]:
     """Compute every endpoint of a plan, with its sensitivity analyses.
 
@@ -441,6 +505,8 @@ def all_endpoints(
         ``cgi_responder``, ``remission``.
     alpha : float
         Level of the family.
+    covariates : sequence of str
+        Further columns the change is adjusted for.
 
     Returns
     -------
@@ -453,7 +519,7 @@ def all_endpoints(
     Refused
         For an endpoint that is not known or has no data.
     """
-    long = long_table(frame, "irls_total", visits)
+    long = long_table(frame, "irls_total", visits, covariates)
     last = long[long["visit"] == visits[-1]]
     result = change(last["baseline"].to_numpy(dtype=float), last["value"].to_numpy(dtype=float))
     shares = {"irls_responder": result.responder, "remission": result.remission_mild}
@@ -474,7 +540,7 @@ def all_endpoints(
     rows: list[Estimate] = []
     for name in order:
         if name == "irls_change":
-            rows += [endpoint_change(long, arms, name, how) for how in HOW]
+            rows += [endpoint_change(long, arms, name, how, covariates) for how in HOW]
         else:
             rows += endpoint_share(shares[name], last["arm"].tolist(), arms, name)
     table = pd.DataFrame([vars(r) for r in rows])

@@ -14,6 +14,7 @@ from ekbom.measures.clinic.facts import all_verified, cite, fact
 from ekbom.measures.clinic.iron import IronStatus
 from ekbom.measures.clinic.levodopa import LevodopaTest
 from ekbom.measures.clinic.logic import NO, YES
+from ekbom.measures.clinic.norms import place
 from ekbom.measures.clinic.scales.augmentation import Augmentation
 from ekbom.measures.clinic.scales.score import Scored
 
@@ -158,6 +159,9 @@ def _score(s: Scored) -> list[Line]:
                 f". A single score is uncertain by about {s.sem:.1f} points; a change below"
                 f" {s.mdc90:.1f} may be chance"
             )
+        where = place(s.name, value)
+        if where is not None:
+            text += f"; {where.z:+.1f} SD from the mean of {where.n} {where.population}"
         text += f" ({', '.join(flags).replace('_', ' ')})" if flags else ""
     elif s.missing[0] >= s.n_items:
         text = f"{name}: not answered"

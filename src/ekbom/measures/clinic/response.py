@@ -172,6 +172,29 @@ def first_response(time: Array, responded: Array) -> tuple[float, bool]:
     return (float(time[seen[-1]]) if seen.size else float("nan")), False
 
 
+def first_responses(table: pd.DataFrame, week: pd.Series) -> pd.DataFrame:
+    """Return when each person first fell by half, or the last visit seen without.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From :func:`response_table`.
+    week : Series
+        Time of each session by its name.
+
+    Returns
+    -------
+    DataFrame
+        ``participant_id``, ``time``, ``event``.
+    """
+    timed = table.assign(_t=table["session_id"].map(week).astype(float)).sort_values("_t")
+    rows = []
+    for person, own in timed.groupby("participant_id", sort=True):
+        time, event = first_response(own["_t"].to_numpy(), own["responder_50"].to_numpy())
+        rows.append((person, time, event))
+    return pd.DataFrame(rows, columns=["participant_id", "time", "event"])
+
+
 def kaplan_meier(time: Array, event: NDArray[np.bool_]) -> pd.DataFrame:
     """Return the Kaplan-Meier curve of the share without an event.
 

@@ -48,7 +48,7 @@ class ClinicSettings(BaseModel):
     def _known_sets(cls, given: list[str]) -> list[str]:
         strange = [c for c in given if c not in criteria_sets()]
         if strange:
-            raise ValueError(f"{', '.join(strange)}: expected one of {', '.join(criteria_sets())}")
+            raise ValueError(f"one or more of {', '.join(criteria_sets())}")
         return given
 
     @field_validator("scales")
@@ -56,5 +56,5 @@ class ClinicSettings(BaseModel):
     def _known_scales(cls, given: list[str] | None) -> list[str] | None:
         strange = [s for s in given or [] if s not in (*SCALES, "jhss")]
         if strange:
-            raise ValueError(f"{', '.join(strange)}: expected {', '.join((*SCALES, 'jhss'))}")
+            raise ValueError(f"one or more of {', '.join((*SCALES, 'jhss'))}")
         return given
