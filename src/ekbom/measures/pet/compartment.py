@@ -361,16 +361,17 @@ def _fit_rows(  # type: ignore[no-untyped-def]
         if lt[1] < ln_rate[0]:
             lt[1] = lt[0] + 1.0
         rss[n], status[n] = polish(lt, n_exp, trap, y, blood, vb_free, root, grid, 0.0, coef)
-        vB = coef[n_exp] if vb_free else held
-        volume[n] = vB
         if n_exp == 2 and not trap:
-            if abs(lt[0] - lt[1]) < _ONE_RATE:
-                # two rates that are one: a single tissue, which no step can improve on
-                coef[0], coef[1] = coef[0] + coef[1], 0.0
-                status[n] = 0
+            if coef[0] > 0.0 and coef[1] > 0.0 and abs(lt[0] - lt[1]) < _ONE_RATE:
+                # two rates that are one are a single tissue: fit that, and say so
+                lt[0] = (coef[0] * lt[0] + coef[1] * lt[1]) / (coef[0] + coef[1])
+                rss[n], status[n] = polish(lt, 1, False, y, blood, vb_free, root, grid, 0.0, coef)
+                coef[2], coef[1] = coef[1], 0.0
             if coef[0] <= 0.0 or (lt[1] > lt[0] and coef[1] > 0.0):
                 lt[0], lt[1] = lt[1], lt[0]
                 coef[0], coef[1] = coef[1], coef[0]
+        vB = coef[n_exp] if vb_free else held
+        volume[n] = vB
         J = np.zeros((5, F))
         use = np.zeros(5, np.bool_)
         w = np.empty((grid[1].size, 12))
