@@ -105,6 +105,7 @@ def report(
     )
     table = found.groupby("region", sort=False).agg(
         planted=("slope_planted", "mean"),
+        blurred=("slope_seen", "mean"),
         slope=("slope", "mean"),
         sd=("slope", "std"),
         r=("r", "mean"),

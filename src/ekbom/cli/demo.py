@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +18,7 @@ from ekbom.cli.run import run
 from ekbom.cli.simulate import with_progress
 from ekbom.errors import Refused
 from ekbom.validate.planted import Comparison, compare
+from ekbom.virtual.truth import area_of
 
 
 def demo(
@@ -45,6 +49,7 @@ def demo(
     workers
         Processes.
     """
+    started = time.perf_counter()
     console = Console(highlight=False, soft_wrap=True)
     design = virtual.load("demo", variant="realistic" if realistic else None)
     raw, results = out / "raw", out / "results"
@@ -65,7 +70,20 @@ def demo(
         f"the same by hand: ekbom run {raw} {results} all   (plan: {raw / 'code' / 'plan.toml'})",
         markup=False,
     )
+    console.print(f"{time.perf_counter() - started:.0f} s{_memory()}", markup=False)
     return code
+
+
+def _memory() -> str:
+    """Return peak memory in words, where the system tells."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return ""
+    scale = 1e6 if sys.platform == "darwin" else 1e3
+    here = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale
+    worker = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / scale
+    return f"; peak memory {here:.0f} MB here, {worker:.0f} MB in the largest worker"
 
 
 def _before(raw: Path, design: virtual.Design, size: str, seed: int) -> virtual.StudyTruth | None:
@@ -102,12 +120,13 @@ def show(truth: virtual.StudyTruth, found: Comparison, console: Console) -> None
     bias = dict(zip(found.bias["region"], found.bias["bias_percent"], strict=True))
     table = _table(
         "Severity in the patients: V_T per IRLS point (mL/cm3)",
-        ("region", "planted", "found", "95 %", "p (Holm)", "", "bias of V_T"),
+        ("region", "planted", "blurred", "found", "95 %", "p (Holm)", "", "bias of V_T"),
     )
     for row in found.severity.to_dict("records"):
         table.add_row(
             str(row["region"]),
             f"{row['slope_planted']:.2f}" if row["planted"] else "0",
+            f"{row['slope_seen']:.2f}",
             f"{row['slope']:.2f}",
             f"{row['slope_low']:.2f} to {row['slope_high']:.2f}",
             _p(row["p_holm"]),
@@ -121,8 +140,8 @@ def show(truth: virtual.StudyTruth, found: Comparison, console: Console) -> None
         markup=False,
     )
     console.print(
-        "Planted slope and bias are against the tissue inside each label; the scanner's blur "
-        "mixes in what lies beside it, which makes both smaller.",
+        "Planted: in the tissue of each label, as is the V_T that the bias is against. Blurred: "
+        "what the scanner leaves of it, because it mixes in what lies beside.",
         markup=False,
     )
     if found.affective is not None:
@@ -150,7 +169,7 @@ def show(truth: virtual.StudyTruth, found: Comparison, console: Console) -> None
         markup=False,
     )
     for name, peaks in found.peaks.items():
-        _peaks(name, peaks, console)
+        _peaks(name, peaks, truth.design.binding.severity_regions, console)
     if severity < 0.02:
         console.print(
             "The slope planted is the one the disease model allows; a study of this size finds "
@@ -165,25 +184,34 @@ def show(truth: virtual.StudyTruth, found: Comparison, console: Console) -> None
         )
 
 
-def _peaks(name: str, peaks: object, console: Console) -> None:
-    import pandas as pd
-
-    assert isinstance(peaks, pd.DataFrame)
+def _peaks(name: str, peaks: pd.DataFrame, planted: tuple[str, ...], console: Console) -> None:
     words = {"severityVoxels": "severity", "groupVoxels": "patients against volunteers"}
-    corrected = next((c for c in ("p_maxT", "p_fwe", "p_bonf") if c in peaks), None)
+    corrected = next((c for c in ("p_maxT", "p_bonf") if c in peaks), None)
     strong = peaks[peaks[corrected] < 0.05] if corrected else peaks.iloc[:0]
-    where = ", ".join(dict.fromkeys(str(v) for v in strong.get("label", []) if str(v) != "nan"))
     console.print(
         f"Over the whole brain, {words.get(name, name)}: {len(strong)} peaks at corrected p < .05"
-        + (f" ({where})." if where else "."),
+        f"{_where(strong)}; {len(peaks)} listed, uncorrected{_where(peaks)}.",
         markup=False,
     )
+    if name == "severityVoxels":
+        seen = {area_of(str(label)) for label in peaks["label"].dropna()}
+        console.print(
+            f"  {len(seen & set(planted))} of the {len(planted)} planted regions hold a listed peak.",
+            markup=False,
+        )
+
+
+def _where(peaks: pd.DataFrame) -> str:
+    """Return the regions that hold peaks, sides left out."""
+    labels = [str(v) for v in peaks["label"].dropna()] if "label" in peaks else []
+    areas = dict.fromkeys(label.split("-", 1)[-1] for label in labels)
+    return f" ({', '.join(areas)})" if areas else ""
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
     table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i in (0, 5) else "right")
+        table.add_column(column, justify="left" if i == 0 or not column else "right")
     return table
 
 

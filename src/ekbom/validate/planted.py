@@ -23,9 +23,9 @@ class Comparison:
     ----------
     severity : pandas.DataFrame
         One row a region of the family: ``region planted occupancy_per_irls
-        slope_planted slope slope_low slope_high r p_holm found``; slopes in
-        mL/cm3 per IRLS point, the planted one as mean over the label before
-        the scanner's blur.
+        slope_planted slope_seen slope slope_low slope_high r p_holm found``;
+        slopes in mL/cm3 per IRLS point, the planted one as mean over the label
+        before the scanner's blur, ``slope_seen`` after it.
     affective : pandas.DataFrame or None
         The same for affective pain, in its two regions.
     group : pandas.DataFrame
@@ -95,6 +95,7 @@ def compare(truth: StudyTruth, results: Path) -> Comparison:
             "planted": effects.loc[severity["region"], "VT_per_irls"].to_numpy() != 0,
             "occupancy_per_irls": effects.loc[severity["region"], "occupancy_per_irls"].to_numpy(),
             "slope_planted": effects.loc[severity["region"], "VT_per_irls_label"].to_numpy(),
+            "slope_seen": effects.loc[severity["region"], "VT_per_irls_seen"].to_numpy(),
             "slope": severity["effect"],
             "slope_low": severity["ci_low"],
             "slope_high": severity["ci_high"],
