@@ -196,7 +196,7 @@ def _peaks(name: str, peaks: pd.DataFrame, planted: tuple[str, ...], console: Co
     if name == "severityVoxels":
         seen = {area_of(str(label)) for label in peaks["label"].dropna()}
         console.print(
-            f"  {len(seen & set(planted))} of the {len(planted)} planted regions hold a listed peak.",
+            f"  {len(seen & set(planted))} of {len(planted)} planted regions hold a listed peak.",
             markup=False,
         )
 
