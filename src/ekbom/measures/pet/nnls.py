@@ -26,8 +26,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import NDArray
+
+from ekbom.measures.pet._threads import share_rows
 
 Floats = NDArray[np.float64]
 
@@ -40,8 +42,6 @@ TOLERANCE = 1e-13
 
 #: A column whose new part is shorter than this depends on those already in.
 _DEPENDENT = 1e-9
-
-_CHUNK = 256
 
 
 @dataclass(frozen=True)
@@ -110,20 +110,16 @@ def nnls(
         np.zeros((number, MAX_PASSIVE)),
         np.zeros(number, dtype=bool),
     )
-    _launch(
-        unit,
-        gram,
-        usable,
-        1.0 / scale,
-        np.ascontiguousarray(wanted),
-        np.ascontiguousarray(curves, dtype=np.float64),
-        out.linear,
-        out.rss,
-        out.violation,
-        out.passive,
-        out.coefficients,
-        out.converged,
-    )
+    y = np.ascontiguousarray(curves, dtype=np.float64)
+    back, wanted = 1.0 / scale, np.ascontiguousarray(wanted)
+
+    def work(rows: NDArray[np.int64]) -> None:
+        _solve(
+            rows, unit, gram, usable, back, wanted, y, out.linear, out.rss, out.violation,
+            out.passive, out.coefficients, out.converged,
+        )  # fmt: skip
+
+    share_rows(np.arange(number), work)
     return out
 
 
@@ -135,7 +131,7 @@ def _gram(unit: Floats) -> Floats:
     return out
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _solve_gram(gram: Any, h: Any, P: Any, p: Any, C: Any, s: Any) -> Any:
     """Solve the normal equations on the passive set; index of a dependent column or -1."""
     for i in range(p):
@@ -162,7 +158,7 @@ def _solve_gram(gram: Any, h: Any, P: Any, p: Any, C: Any, s: Any) -> Any:
     return -1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _solve_columns(unit: Any, y: Any, P: Any, p: Any, Q: Any, R: Any, r: Any, s: Any) -> Any:
     """Least squares on the passive columns by modified Gram-Schmidt; r becomes the residual."""
     F = unit.shape[0]
@@ -202,7 +198,7 @@ def _solve_columns(unit: Any, y: Any, P: Any, p: Any, Q: Any, R: Any, r: Any, s:
     return -1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _drop(P: Any, x: Any, p: Any, inside: Any, k: Any) -> Any:
     inside[P[k]] = False
     for i in range(k, p - 1):
@@ -211,7 +207,7 @@ def _drop(P: Any, x: Any, p: Any, inside: Any, k: Any) -> Any:
     return p - 1
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _sort(P: Any, x: Any, p: Any) -> None:
     for i in range(1, p):
         j, column, value = i, P[i], x[i]
@@ -221,22 +217,11 @@ def _sort(P: Any, x: Any, p: Any) -> None:
         P[j], x[j] = column, value
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _feasible(
-    exact: Any,
-    unit: Any,
-    gram: Any,
-    h: Any,
-    y: Any,
-    P: Any,
-    x: Any,
-    p: Any,
-    inside: Any,
-    Q: Any,
-    R: Any,
-    r: Any,
-    s: Any,
-) -> Any:
+    exact: Any, unit: Any, gram: Any, h: Any, y: Any, P: Any, x: Any, p: Any, inside: Any, Q: Any,
+    R: Any, r: Any, s: Any,
+) -> Any:  # fmt: skip
     """Move x to the solution on the passive set, dropping columns that would turn negative."""
     while p > 0:
         if exact:
@@ -267,23 +252,11 @@ def _feasible(
     return 0
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def _one(
-    unit: Any,
-    gram: Any,
-    usable: Any,
-    y: Any,
-    h: Any,
-    g: Any,
-    inside: Any,
-    blocked: Any,
-    P: Any,
-    x: Any,
-    Q: Any,
-    R: Any,
-    r: Any,
-    s: Any,
-) -> Any:
+    unit: Any, gram: Any, usable: Any, y: Any, h: Any, g: Any, inside: Any, blocked: Any, P: Any,
+    x: Any, Q: Any, R: Any, r: Any, s: Any,
+) -> Any:  # fmt: skip
     """Solve one curve of length 1: passive count (-1: failed) and largest violation."""
     F, N = unit.shape
     for j in range(N):
@@ -348,50 +321,38 @@ def _one(
     return -1, worst
 
 
-@njit(cache=True, parallel=True)  # type: ignore[untyped-decorator]
-def _launch(
-    unit: Any,
-    gram: Any,
-    usable: Any,
-    back: Any,
-    wanted: Any,
-    curves: Any,
-    linear: Any,
-    rss: Any,
-    violation: Any,
-    passive: Any,
-    coefficients: Any,
-    converged: Any,
-) -> None:
-    V, F = curves.shape
-    N, L = unit.shape[1], wanted.shape[0]
-    chunks = (V + _CHUNK - 1) // _CHUNK
-    for chunk in prange(chunks):
-        h, g = np.empty(N), np.empty(N)
-        inside, blocked = np.empty(N, np.bool_), np.empty(N, np.bool_)
-        P, x = np.empty(MAX_PASSIVE, np.int64), np.empty(MAX_PASSIVE)
-        Q, R = np.empty((MAX_PASSIVE, F)), np.empty((MAX_PASSIVE, MAX_PASSIVE))
-        r, s, y = np.empty(F), np.empty(MAX_PASSIVE), np.empty(F)
-        for v in range(chunk * _CHUNK, min(V, (chunk + 1) * _CHUNK)):
-            total = 0.0
-            for f in range(F):
-                total += curves[v, f] * curves[v, f]
-            size = np.sqrt(total)
-            if size == 0.0:
-                converged[v] = True
-                continue
-            for f in range(F):
-                y[f] = curves[v, f] / size
-            p, worst = _one(unit, gram, usable, y, h, g, inside, blocked, P, x, Q, R, r, s)
-            converged[v] = p >= 0 and worst <= 100.0 * TOLERANCE
-            violation[v] = worst
-            total = 0.0
-            for f in range(F):
-                total += r[f] * r[f]
-            rss[v] = total * size * size
-            for i in range(max(p, 0)):
-                value = x[i] * size * back[P[i]]
-                passive[v, i] = P[i]
-                coefficients[v, i] = value
-                for k in range(L):
-                    linear[v, k] += wanted[k, P[i]] * value
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _solve(
+    rows: Any, unit: Any, gram: Any, usable: Any, back: Any, wanted: Any, curves: Any,
+    linear: Any, rss: Any, violation: Any, passive: Any, coefficients: Any, converged: Any,
+) -> None:  # fmt: skip
+    F, N, L = curves.shape[1], unit.shape[1], wanted.shape[0]
+    h, g = np.empty(N), np.empty(N)
+    inside, blocked = np.empty(N, np.bool_), np.empty(N, np.bool_)
+    P, x = np.empty(MAX_PASSIVE, np.int64), np.empty(MAX_PASSIVE)
+    Q, R = np.empty((MAX_PASSIVE, F)), np.empty((MAX_PASSIVE, MAX_PASSIVE))
+    r, s, y = np.empty(F), np.empty(MAX_PASSIVE), np.empty(F)
+    for row in range(rows.size):
+        v = rows[row]
+        total = 0.0
+        for f in range(F):
+            total += curves[v, f] * curves[v, f]
+        size = np.sqrt(total)
+        if size == 0.0:
+            converged[v] = True
+            continue
+        for f in range(F):
+            y[f] = curves[v, f] / size
+        p, worst = _one(unit, gram, usable, y, h, g, inside, blocked, P, x, Q, R, r, s)
+        converged[v] = p >= 0 and worst <= 100.0 * TOLERANCE
+        violation[v] = worst
+        total = 0.0
+        for f in range(F):
+            total += r[f] * r[f]
+        rss[v] = total * size * size
+        for i in range(max(p, 0)):
+            value = x[i] * size * back[P[i]]
+            passive[v, i] = P[i]
+            coefficients[v, i] = value
+            for k in range(L):
+                linear[v, k] += wanted[k, P[i]] * value

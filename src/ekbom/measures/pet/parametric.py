@@ -11,10 +11,11 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from ekbom.errors import Refused
+from ekbom.measures.pet._threads import share_rows
 from ekbom.measures.pet.convolve import make_grid, running_input
 from ekbom.measures.pet.fit import first_frame
 from ekbom.measures.pet.flags import CV_HIGH, bits
@@ -29,7 +30,6 @@ Array = NDArray[np.float64]
 #: Models that can be fitted to every voxel.
 MODELS = ("logan", "ma1", "spectral")
 _CODES = {"logan": 0, "ma1": 1}
-_CHUNK = 256
 
 
 def map_voxels(
@@ -116,23 +116,15 @@ def map_voxels(
     operator = tissue_integral(frames, decay_weighted=decay_weighted)
     VT, se, rss = (np.full(y.shape[0], np.nan) for _ in range(3))
     good = with_signal(y)
-    _launch(
-        np.flatnonzero(good),
-        _CODES[model],
-        y,
-        volume,
-        grid.whole_blood_mean,
-        operator.lead,
-        operator.inner,
-        operator.whole,
-        running_input(grid),
-        grid.plasma_mean,
-        w,
-        first,
-        VT,
-        se,
-        rss,
-    )
+    plasma = running_input(grid)
+
+    def work(rows: NDArray[np.int64]) -> None:
+        _fit(
+            rows, _CODES[model], y, volume, grid.whole_blood_mean, operator.lead, operator.inner,
+            operator.whole, plasma, grid.plasma_mean, w, first, VT, se, rss,
+        )  # fmt: skip
+
+    share_rows(np.flatnonzero(good), work)
     return VoxelFit(
         model,
         {"VT": VT},
@@ -181,38 +173,23 @@ def _flags(VT: Array, se: Array, good: NDArray[np.bool_]) -> NDArray[np.int16]:
     return flags
 
 
-@njit(cache=True, parallel=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def _launch(
-    rows: Any,
-    code: Any,
-    curves: Any,
-    vB: Any,
-    blood: Any,
-    lead: Any,
-    inner: Any,
-    whole: Any,
-    plasma: Any,
-    plasma_mean: Any,
-    w: Any,
-    first: Any,
-    VT: Any,
-    se: Any,
-    rss: Any,
-) -> None:
+@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
+def _fit(
+    rows: Any, code: Any, curves: Any, vB: Any, blood: Any, lead: Any, inner: Any, whole: Any,
+    plasma: Any, plasma_mean: Any, w: Any, first: Any, VT: Any, se: Any, rss: Any,
+) -> None:  # fmt: skip
     F = curves.shape[1]
-    chunks = (rows.size + _CHUNK - 1) // _CHUNK
-    for chunk in prange(chunks):
-        tissue = np.empty(F)
-        u, v, y = np.zeros(F), np.zeros(F), np.zeros(F)
-        for row in range(chunk * _CHUNK, min(rows.size, (chunk + 1) * _CHUNK)):
-            n = rows[row]
-            usable = True
-            for f in range(F):
-                tissue[f] = (curves[n, f] - vB * blood[f]) / (1.0 - vB)
-                # Logan divides by tissue; a frame of nothing has no place on its axes.
-                if code == 0 and f >= first and tissue[f] == 0.0:
-                    usable = False
-            if usable:
-                VT[n], _, se[n], rss[n], _, _ = fit_one(
-                    code, tissue, lead, inner, whole, plasma, plasma_mean, w, first, u, v, y
-                )
+    tissue = np.empty(F)
+    u, v, y = np.zeros(F), np.zeros(F), np.zeros(F)
+    for row in range(rows.size):
+        n = rows[row]
+        usable = True
+        for f in range(F):
+            tissue[f] = (curves[n, f] - vB * blood[f]) / (1.0 - vB)
+            # Logan divides by tissue; a frame of nothing has no place on its axes.
+            if code == 0 and f >= first and tissue[f] == 0.0:
+                usable = False
+        if usable:
+            VT[n], _, se[n], rss[n], _, _ = fit_one(
+                code, tissue, lead, inner, whole, plasma, plasma_mean, w, first, u, v, y
+            )
