@@ -111,6 +111,7 @@ def fit(
     from ekbom.measures.pet.io.plain import read_input, read_tacs
     from ekbom.measures.pet.regional import check_sizes, fit_regions
     from ekbom.measures.pet.regions import Curves, tissue_curve
+    from ekbom.measures.pet.residuals import residuals
 
     half_life = _half_life(nuclide)
     read = read_tacs(tacs, unit=units, decay_corrected=decay_corrected, half_life=half_life)
@@ -172,7 +173,7 @@ def fit(
             name="fits", words=words,
         ),
         qc.residuals_figure(
-            frames.mid, qc.residuals(values, regional, frames), name="residuals", words=words
+            frames.mid, residuals(values, regional, frames), name="residuals", words=words
         ),
     ]  # fmt: skip
     if regional.delay is not None:

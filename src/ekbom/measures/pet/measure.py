@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from pydantic import BaseModel
 from ekbom.errors import Refused
 from ekbom.measures.pet import find, images, qc, results, words
 from ekbom.measures.pet.blood import BloodData, inspect
+from ekbom.measures.pet.dispersion import undisperse
 from ekbom.measures.pet.input_fit import InputFit, fit_input
 from ekbom.measures.pet.io.bids import Scan, read_scan
 from ekbom.measures.pet.io.blood import read_blood
@@ -20,6 +22,7 @@ from ekbom.measures.pet.io.bloodstream import read_inputfunction
 from ekbom.measures.pet.io.petprep import read_tacs, read_volumes
 from ekbom.measures.pet.regional import Regional, check_sizes, fit_regions
 from ekbom.measures.pet.regions import Curves, join, tissue_curve
+from ekbom.measures.pet.residuals import residuals
 from ekbom.measures.pet.settings import COMPARTMENT, GRAPHICAL, PETSettings
 from ekbom.nouns import Files, Inputs, Note, Product, Score, Table, Unit
 
@@ -106,7 +109,7 @@ class PETMeasure:
         notes: list[Note] = []
         scan = read_scan(inputs.files["pet_json"])
         notes += scan.notes
-        blood, blood_meta = _read_blood(inputs, scan, notes)
+        blood, blood_meta = _read_blood(inputs, scan, chosen, notes)
         fitted = fit_input(
             blood,
             frames=scan.frames,
@@ -164,7 +167,9 @@ def _checked(settings: BaseModel) -> PETSettings:
     return settings
 
 
-def _read_blood(inputs: Inputs, scan: Scan, notes: list[Note]) -> tuple[BloodData, dict[str, Any]]:
+def _read_blood(
+    inputs: Inputs, scan: Scan, settings: PETSettings, notes: list[Note]
+) -> tuple[BloodData, dict[str, Any]]:
     files = inputs.files
     meta: dict[str, Any]
     if "inputfunction" in files:
@@ -188,9 +193,30 @@ def _read_blood(inputs: Inputs, scan: Scan, notes: list[Note]) -> tuple[BloodDat
             sort=bool(inputs.extra.get("blood.sort")),
         )
         meta = {"BloodSource": "raw samples", **meta}
+        if settings.dispersion is not None:
+            blood = _undispersed(blood, settings.dispersion, meta, notes)
     notes += said
     notes += inspect(blood, scan.frames.half_life)
     return blood, meta
+
+
+def _undispersed(
+    blood: BloodData, seconds: float, meta: dict[str, Any], notes: list[Note]
+) -> BloodData:
+    if blood.time_c is None or blood.continuous is None:
+        notes.append(Note("dispersion-not-used", "manual samples have no dispersion to correct"))
+        return blood
+    if meta.get("DispersionCorrected") is True:
+        raise Refused(
+            "The automatic record is corrected for dispersion already.",
+            file=blood.source,
+            field="measures.pet.dispersion",
+            found="DispersionCorrected is true",
+            expected="one correction, not two",
+            mend="take dispersion out of the plan",
+        )
+    meta["DispersionSeconds"] = seconds
+    return replace(blood, continuous=undisperse(blood.time_c, blood.continuous, seconds / 60))
 
 
 def _read_curves(inputs: Inputs, scan: Scan, settings: PETSettings) -> list[Curves]:
@@ -301,7 +327,7 @@ def _figures(
         qc.fits_figure(
             mid, scan.frames.start, scan.frames.end, names, values[rows], drawn, words=said
         ),
-        qc.residuals_figure(mid, qc.residuals(values, regional, scan.frames), words=said),
+        qc.residuals_figure(mid, residuals(values, regional, scan.frames), words=said),
     ]
     if regional.delay is not None:
         figures.append(qc.delay_figure(regional.delay))

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.measures.pet.input_fit import InputFit
+from ekbom.measures.pet.residuals import runs_p
 from ekbom.nouns import Figure
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
     from ekbom.measures.pet.delay import Delay
-    from ekbom.measures.pet.frames import Frames
     from ekbom.measures.pet.regional import Regional
     from ekbom.measures.pet.settings import PETSettings
 
@@ -257,6 +257,7 @@ def fits_figure(
             if i >= len(names):
                 axes.set_axis_off()
                 continue
+            axes.tick_params(labelbottom=i + columns >= len(names))
             axes.hlines(values[i], start, end, color=_INK, lw=2.2, alpha=0.55)
             for drawn in models:
                 color, dash = _MODEL_STYLE.get(drawn.model, (_PURPLE, "-"))
@@ -348,7 +349,9 @@ def delay_figure(delay: Delay, *, name: str = "desc-delay") -> Figure:
     with _style():
         canvas = _canvas(4.2, 2.6)
         axes = canvas.subplots()
-        axes.plot(60 * delay.profile_t, delay.profile_rss, color=_BLUE, lw=1.2, marker="o", ms=2.5)
+        axes.semilogy(
+            60 * delay.profile_t, delay.profile_rss, color=_BLUE, lw=1.2, marker="o", ms=2.5
+        )
         axes.axvline(60 * delay.value, color=_RED, lw=0.9)
         axes.set(xlabel="delay, s", ylabel="weighted residual sum of squares")
         data = _svg(canvas)
@@ -357,33 +360,6 @@ def delay_figure(delay: Delay, *, name: str = "desc-delay") -> Figure:
         f" (SE {60 * delay.se:.1f} s)" + (f"; {delay.flag}: 0 s was used." if delay.flag else ".")
     )
     return Figure(name, data, caption)
-
-
-def residuals(values: Array, regional: Regional, frames: Frames) -> dict[str, Array]:
-    """Return weighted residuals by model, in units of each region's residual SD.
-
-    Parameters
-    ----------
-    values : (N, F) array
-        kBq/mL.
-    regional : Regional
-    frames : Frames
-
-    Returns
-    -------
-    dict of str to (N, F) array
-        NaN for frames that were not used.
-    """
-    found = {}
-    for model, fit in regional.fits.items():
-        weighted = np.sqrt(regional.weights) * (values - fit.fitted)
-        start = regional.tstar.get(model, -np.inf)
-        weighted[:, (frames.start < start - 1e-9) | (regional.weights <= 0)] = np.nan
-        used = np.isfinite(weighted).any(axis=0)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spread = np.sqrt(np.mean(np.square(weighted[:, used]), axis=1, keepdims=True))
-            found[model] = weighted / spread
-    return found
 
 
 def settings_words(regional: Regional, settings: PETSettings, weights: str) -> str:
@@ -396,35 +372,6 @@ def settings_words(regional: Regional, settings: PETSettings, weights: str) -> s
             text += f" from {regional.tstar[model]:.4g} min"
         parts.append(text)
     return "Settings: " + "; ".join(parts) + "."
-
-
-def runs_p(residual: Array) -> Array:
-    """Return the two-sided p of the Wald-Wolfowitz runs test of the signs, row by row.
-
-    Parameters
-    ----------
-    residual : (N, F) array
-        Without NaN in a used row; rows with NaN or one sign only give NaN.
-
-    Returns
-    -------
-    (N,) array
-        Normal approximation.
-    """
-    from scipy.special import ndtr
-
-    sign = residual > 0
-    plus = sign.sum(axis=1).astype(np.float64)
-    n = float(residual.shape[1])
-    minus = n - plus
-    runs = 1 + (sign[:, 1:] != sign[:, :-1]).sum(axis=1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        mean = 2 * plus * minus / n + 1
-        variance = (mean - 1) * (mean - 2) / (n - 1)
-        z = (runs - mean) / np.sqrt(variance)
-    p = 2 * ndtr(-np.abs(z))
-    p[(plus == 0) | (minus == 0) | ~np.isfinite(residual).all(axis=1)] = np.nan
-    return np.asarray(p)
 
 
 def _legend(models: Sequence[Drawn]) -> list[Any]:

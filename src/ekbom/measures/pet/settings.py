@@ -91,6 +91,10 @@ class PETSettings(_Strict):
     plasma_over_blood: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="ratio that makes plasma or whole blood when one is absent"
     )
+    dispersion: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="seconds: time constant of the automatic sampler's tube, to be corrected for",
+    )
     delay: float | Literal["fit"] = Field(
         default="fit",
         description="seconds by which tissue sees the blood later than the sampling site",

@@ -8,13 +8,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from pet_edge_study import TRUTH, VOLUMES, Made, true_vt, write_json, write_tsv
+from pet_edge_study import TRUTH, VOLUMES, Made, blood_curves, true_vt, write_json, write_tsv
 from pydantic import ValidationError
 
+from ekbom.errors import Refused
 from ekbom.measures.pet import words
+from ekbom.measures.pet.dispersion import disperse
 from ekbom.measures.pet.measure import PETMeasure
-from ekbom.measures.pet.qc import runs_p
 from ekbom.measures.pet.regions import Curves, tissue_curve
+from ekbom.measures.pet.residuals import runs_p
 from ekbom.measures.pet.results import KINPAR, akaike_weights
 from ekbom.measures.pet.settings import PETSettings
 from ekbom.nouns import Product, Unit
@@ -290,3 +292,38 @@ def test_runs_test_against_its_exact_distribution() -> None:
     p = runs_p(signs)
     assert p == pytest.approx([0.0218, 0.0218], abs=0.002)
     assert np.isnan(runs_p(np.ones((1, 8))))[0]
+
+
+def _autosampler(made: Made, seconds: float, corrected: bool) -> None:
+    t, _, _, whole = blood_curves()
+    grid = np.arange(0.0, 600.0, 1.0)
+    curve = np.interp(grid, np.concatenate(([0.0], t)), np.concatenate(([0.0], whole)))
+    seen = disperse(grid / 60, curve, seconds / 60)
+    file = made.blood_file.with_name("sub-01_ses-a_recording-autosampler_blood.tsv")
+    made.after.append(
+        lambda study: (
+            write_tsv(file, {"time": grid.tolist(), "whole_blood_radioactivity": seen.tolist()}),
+            write_json(
+                file.with_suffix(".json"),
+                {
+                    "DispersionCorrected": corrected,
+                    "time": {"Units": "s"},
+                    "whole_blood_radioactivity": {"Units": "kBq/mL"},
+                },
+            ),
+        )
+    )
+
+
+def test_an_automatic_record_is_corrected_for_dispersion_once(made: Made, tmp_path: Path) -> None:
+    made.settings |= {"delay": 0.0, "dispersion": 8.0}
+    _autosampler(made, 8.0, corrected=False)
+    product = made.run()
+    assert product.meta["DispersionSeconds"] == 8.0
+    for region, vt in values(product, "VT").items():
+        assert vt == pytest.approx(true_vt(region), rel=0.01)
+    twice = Made(tmp_path / "twice")
+    twice.settings |= {"dispersion": 8.0}
+    _autosampler(twice, 8.0, corrected=True)
+    with pytest.raises(Refused, match="corrected for dispersion already"):
+        twice.run()
