@@ -44,12 +44,24 @@ class Check:
 
     @property
     def gated(self) -> bool:
-        """Whether there is a gate."""
+        """Whether there is a gate.
+
+        Returns
+        -------
+        bool
+            Whether there is.
+        """
         return self.low == self.low or self.high == self.high
 
     @property
     def passed(self) -> bool:
-        """Whether the value lies in its gate; true without one."""
+        """Whether the value lies in its gate; true without one.
+
+        Returns
+        -------
+        bool
+            Whether it does.
+        """
         return not (self.value < self.low or self.value > self.high) and (
             not self.gated or self.value == self.value
         )
@@ -82,7 +94,18 @@ def binomial_gate(n: int, rate: float, level: float = 0.999) -> tuple[int, int]:
 
 
 def as_frame(checks: Sequence[Check]) -> pd.DataFrame:
-    """Return the checks as a table, one row each."""
+    """Return the checks as a table, one row each.
+
+    Parameters
+    ----------
+    checks : sequence of Check
+        In order.
+
+    Returns
+    -------
+    DataFrame
+        In order.
+    """
     return pd.DataFrame(
         [
             {
@@ -102,7 +125,22 @@ def as_frame(checks: Sequence[Check]) -> pd.DataFrame:
 
 
 def as_html(title: str, checks: Sequence[Check], more: str = "") -> str:
-    """Return the checks as one page without outside files."""
+    """Return the checks as one page without outside files.
+
+    Parameters
+    ----------
+    title : str
+        Heading.
+    checks : sequence of Check
+        In order.
+    more : str
+        Words under the table.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
     frame = as_frame(checks)
     head = "".join(f"<th>{html.escape(str(c))}</th>" for c in frame.columns)
     rows = "".join(

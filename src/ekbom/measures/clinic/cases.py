@@ -32,13 +32,25 @@ class Case:
     say: tuple[str, ...]
 
     def verdicts(self) -> dict[str, Verdict]:
-        """Return the verdict under every set the case speaks of."""
+        """Return the verdict under every set the case speaks of.
+
+        Returns
+        -------
+        dict
+            Verdict by set.
+        """
         frame = pd.DataFrame([{"participant_id": f"sub-{self.id:02d}", **self.cells}], dtype=str)
         person = presentations(from_frame(frame, "cases"))[0]
         return {name: decide(person, name) for name in self.expect}
 
     def failures(self) -> list[str]:
-        """Return what came out other than expected, empty when all is right."""
+        """Return what came out other than expected, empty when all is right.
+
+        Returns
+        -------
+        list of str
+            In words.
+        """
         out = []
         for name, verdict in self.verdicts().items():
             if verdict.status.value != self.expect[name]:
@@ -50,7 +62,13 @@ class Case:
 
 
 def cases() -> list[Case]:
-    """Return the made cases in order."""
+    """Return the made cases in order.
+
+    Returns
+    -------
+    list of Case
+        As in the data file.
+    """
     return [
         Case(row["id"], row["title"], row["cells"], row["expect"], tuple(row["say"]))
         for row in tomllib.loads(data_text("cases"))["cases"]
@@ -58,7 +76,13 @@ def cases() -> list[Case]:
 
 
 def as_markdown() -> str:
-    """Return the cases as a table for the documentation."""
+    """Return the cases as a table for the documentation.
+
+    Returns
+    -------
+    str
+        Markdown.
+    """
     lines = [
         "| case | what is told | 2012 | other sets | reasons (2012), without plain 'met' |",
         "|---|---|---|---|---|",

@@ -63,7 +63,13 @@ _OUTCOME_WORDS = {
 
 
 def criteria_sets() -> tuple[str, ...]:
-    """Return the names of the criteria sets: 1995, 2003, 2012, icsd3tr."""
+    """Return the names of the criteria sets: 1995, 2003, 2012, icsd3tr.
+
+    Returns
+    -------
+    tuple of str
+        In order of time.
+    """
     return tuple(under("criteria.sets"))
 
 
@@ -94,7 +100,13 @@ class Verdict:
 
     @property
     def verified(self) -> bool:
-        """Whether every fact behind the status was checked."""
+        """Whether every fact behind the status was checked.
+
+        Returns
+        -------
+        bool
+            False when any was not.
+        """
         return not unverified(self.facts)
 
     def counts_as_rls(self, variants: bool = False) -> Answer:
@@ -222,7 +234,20 @@ def decide(person: Presentation, criteria: str = "2012") -> Verdict:
 
 
 def decide_all(person: Presentation, criteria: Sequence[str] | None = None) -> list[Verdict]:
-    """Decide under several criteria sets side by side (all of them by default)."""
+    """Decide under several criteria sets side by side (all of them by default).
+
+    Parameters
+    ----------
+    person : Presentation
+        Answers.
+    criteria : sequence of str, optional
+        Names of sets.
+
+    Returns
+    -------
+    list of Verdict
+        One a set.
+    """
     return [decide(person, name) for name in (criteria or criteria_sets())]
 
 

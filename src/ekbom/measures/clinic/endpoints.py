@@ -280,7 +280,8 @@ def endpoint_change(
     return Estimate(
         endpoint, how, effect, lower, upper, p,
         int((ok & treated).sum()), int((ok & ~treated).sum()),
-        "points", " and ".join(["ANCOVA with baseline", *covariates]), sensitivity=how != "observed",
+        "points", " and ".join(["ANCOVA with baseline", *covariates]),
+        sensitivity=how != "observed",
     )  # fmt: skip
 
 

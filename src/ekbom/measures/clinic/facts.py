@@ -56,7 +56,20 @@ class Fact:
         return self.values[name]
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a value, or the default when the row does not have it."""
+        """Return a value, or the default when the row does not have it.
+
+        Parameters
+        ----------
+        name : str
+            Name.
+        default : object
+            What is returned without one.
+
+        Returns
+        -------
+        object
+            Value or default.
+        """
         return self.values.get(name, default)
 
 
@@ -153,19 +166,42 @@ def read_sources(text: str, file: str = "sources.toml") -> dict[str, Source]:
 
 
 def data_text(name: str) -> str:
-    """Return the text of a data file of this room, by name without ending."""
+    """Return the text of a data file of this room, by name without ending.
+
+    Parameters
+    ----------
+    name : str
+        Name.
+
+    Returns
+    -------
+    str
+        TOML.
+    """
     return (files(__package__) / "data" / f"{name}.toml").read_text(encoding="utf-8")
 
 
 @cache
 def sources() -> Mapping[str, Source]:
-    """Return every source by key."""
+    """Return every source by key.
+
+    Returns
+    -------
+    mapping
+        Source by key.
+    """
     return MappingProxyType(read_sources(data_text("sources")))
 
 
 @cache
 def facts() -> Mapping[str, Fact]:
-    """Return every fact by dotted key (``scales.irls.bands.severe``)."""
+    """Return every fact by dotted key (``scales.irls.bands.severe``).
+
+    Returns
+    -------
+    mapping
+        Fact by key.
+    """
     out: dict[str, Fact] = {}
     for name in FILES:
         out.update(read_facts(data_text(name), f"{name}.toml", sources(), name))
@@ -173,28 +209,83 @@ def facts() -> Mapping[str, Fact]:
 
 
 def fact(key: str) -> Fact:
-    """Return one fact by its dotted key."""
+    """Return one fact by its dotted key.
+
+    Parameters
+    ----------
+    key : str
+        Dotted key.
+
+    Returns
+    -------
+    Fact
+        The row.
+    """
     return facts()[key]
 
 
 def under(key: str) -> dict[str, Fact]:
-    """Return the facts one level below a key, by their last name, in file order."""
+    """Return the facts one level below a key, by their last name, in file order.
+
+    Parameters
+    ----------
+    key : str
+        Dotted key.
+
+    Returns
+    -------
+    dict
+        Fact by last name.
+    """
     start = key + "."
     found = ((k[len(start) :], f) for k, f in facts().items() if k.startswith(start))
     return {name: f for name, f in found if "." not in name}
 
 
 def all_verified(keys: Iterable[str]) -> bool:
-    """Say whether every one of these facts was checked."""
+    """Say whether every one of these facts was checked.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys of facts.
+
+    Returns
+    -------
+    bool
+        False when any was not.
+    """
     return all(facts()[k].verified for k in keys)
 
 
 def unverified(keys: Iterable[str]) -> tuple[str, ...]:
-    """Return the keys of the facts that were not checked, in order, once each."""
+    """Return the keys of the facts that were not checked, in order, once each.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys of facts.
+
+    Returns
+    -------
+    tuple of str
+        Keys.
+    """
     return tuple(k for k in dict.fromkeys(keys) if not facts()[k].verified)
 
 
 def cite(keys: Iterable[str]) -> str:
-    """Return the sources of these facts as text: ``authors year; authors year``."""
+    """Return the sources of these facts as text: ``authors year; authors year``.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys of facts.
+
+    Returns
+    -------
+    str
+        Authors and years.
+    """
     names = dict.fromkeys(facts()[k].source for k in keys)
     return "; ".join(str(sources()[n]) for n in names)

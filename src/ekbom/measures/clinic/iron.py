@@ -101,7 +101,13 @@ class Rule:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Facts used here that were not checked."""
+        """Return the facts used here that were not checked.
+
+        Returns
+        -------
+        tuple of str
+            ``unverified:<key>``.
+        """
         return tuple(f"unverified:{k}" for k in unverified(self.facts))
 
 

@@ -38,7 +38,13 @@ class LevodopaTest:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """Facts used that were not checked."""
+        """Return the facts used that were not checked.
+
+        Returns
+        -------
+        tuple of str
+            ``unverified:<key>``.
+        """
         return tuple(f"unverified:{k}" for k in unverified(self.facts))
 
 
@@ -104,14 +110,14 @@ def levodopa_test(vas: NDArray[np.float64], scale: str = "symptoms") -> Levodopa
     base, nan = float(vas[0]), float("nan")
     seen = ~np.isnan(curve)
 
-    def result(status: str, numbers: tuple[float, float, float, float], *why: str) -> LevodopaTest:
+    def made(status: str, numbers: tuple[float, float, float, float], *why: str) -> LevodopaTest:
         return LevodopaTest(status, scale, *numbers, positive, negative, bounds, filled, why, keys)
 
     if base != base or seen.sum() < 2:
-        return result("undetermined", (nan,) * 4, "baseline or every later reading is missing")
+        return made("undetermined", (nan,) * 4, "baseline or every later reading is missing")
     if base < least:
         why = f"baseline {base:g} below {least:g}: too little to fall"
-        return result("not testable", (nan,) * 4, why)
+        return made("not testable", (nan,) * 4, why)
     falls = (base - curve) / base * 100.0
     best, end = float(np.nanmax(falls[1:])), float(falls[-1])
     need = rule["percent_fall"]
@@ -122,11 +128,11 @@ def levodopa_test(vas: NDArray[np.float64], scale: str = "symptoms") -> Levodopa
     words = f"best fall {best:.0f} % of baseline, {need:g} % asked"
     notes = (f"{filled} readings interpolated",) if filled else ()
     if best >= need:
-        return result("positive", numbers, words, *notes)
+        return made("positive", numbers, words, *notes)
     if last < len(MINUTES) - 1:
         cut = f"readings end at {MINUTES[last]} min: a later fall cannot be excluded"
-        return result("undetermined", numbers, words, cut, *notes)
-    return result("negative", numbers, words, *notes)
+        return made("undetermined", numbers, words, cut, *notes)
+    return made("negative", numbers, words, *notes)
 
 
 def _inside(vas: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:

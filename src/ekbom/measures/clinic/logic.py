@@ -23,6 +23,16 @@ def all_of(answers: Iterable[Answer]) -> Answer:
 
     ``past`` is not a truth value; resolve it before.
 
+    Parameters
+    ----------
+    answers : iterable of Answer
+        yes, no or unknown.
+
+    Returns
+    -------
+    Answer
+        Of all together.
+
     Examples
     --------
     >>> all_of([YES, UNKNOWN]).value, all_of([UNKNOWN, NO]).value, all_of([]).value
@@ -37,6 +47,16 @@ def all_of(answers: Iterable[Answer]) -> Answer:
 def any_of(answers: Iterable[Answer]) -> Answer:
     """Kleene *or*: yes if any is yes, else unknown if any is unknown, else no.
 
+    Parameters
+    ----------
+    answers : iterable of Answer
+        yes, no or unknown.
+
+    Returns
+    -------
+    Answer
+        Of all together.
+
     Examples
     --------
     >>> any_of([NO, UNKNOWN]).value, any_of([UNKNOWN, YES]).value, any_of([]).value
@@ -49,12 +69,36 @@ def any_of(answers: Iterable[Answer]) -> Answer:
 
 
 def inverse(answer: Answer) -> Answer:
-    """Kleene *not*; unknown stays unknown."""
+    """Kleene *not*; unknown stays unknown.
+
+    Parameters
+    ----------
+    answer : Answer
+        yes, no or unknown.
+
+    Returns
+    -------
+    Answer
+        The contrary.
+    """
     return {YES: NO, NO: YES}.get(answer, answer)
 
 
 def compare(value: float | None, least: float) -> Answer:
-    """Return whether a number is at least a bound; unknown when there is none."""
+    """Return whether a number is at least a bound; unknown when there is none.
+
+    Parameters
+    ----------
+    value : float or None
+        Number.
+    least : float
+        Bound, included.
+
+    Returns
+    -------
+    Answer
+        Result.
+    """
     if value is None or value != value:
         return UNKNOWN
     return YES if value >= least else NO

@@ -21,12 +21,29 @@ class Fifth:
 
 
 def listed_mimics() -> tuple[str, ...]:
-    """Return the mimics that the 2012 criteria name themselves."""
+    """Return the mimics that the 2012 criteria name themselves.
+
+    Returns
+    -------
+    tuple of str
+        Keys.
+    """
     return tuple(name for name, row in under("criteria.mimics").items() if row["listed"])
 
 
 def label(mimic: str) -> str:
-    """Return our own short label of a mimic."""
+    """Return our own short label of a mimic.
+
+    Parameters
+    ----------
+    mimic : str
+        Key of a mimic.
+
+    Returns
+    -------
+    str
+        Words.
+    """
     return str(fact(f"criteria.mimics.{mimic}")["label"])
 
 

@@ -25,7 +25,18 @@ class Place:
 
 
 def reference(measure: str) -> Fact | None:
-    """Return the reference row of a measure with mean and SD, None without one."""
+    """Return the reference row of a measure with mean and SD, None without one.
+
+    Parameters
+    ----------
+    measure : str
+        Name of a score.
+
+    Returns
+    -------
+    Fact or None
+        The row.
+    """
     rows = under("norms").values()
     return next((r for r in rows if r.get("measure") == measure and r.get("sd")), None)
 

@@ -56,9 +56,14 @@ def _people(tables: Mapping[str, pd.DataFrame]) -> str:
     rows: dict[tuple[str, str], dict[str, str]] = {}
 
     def cell(row: object, column: str, text: str) -> None:
-        key = (str(getattr(row, "participant_id", "")), str(getattr(row, "session_id", "")))
+        session = getattr(row, "session_id", "n/a")
+        # An n/a of the table is read as a missing value.
+        key = (
+            str(getattr(row, "participant_id", "")),
+            session if isinstance(session, str) else "n/a",
+        )
         own = rows.setdefault(key, {})
-        own[column] = f"{own[column]}<br>{text}" if column in own else text
+        own[column] = own.get(column, "") + f"<div>{text}</div>"
 
     if "diagnosis" in tables:
         for row in _rows(tables["diagnosis"]):

@@ -17,13 +17,25 @@ _MAY_BE_PAST = ("c1", "c2", "c3", "c4", "c5", "paraesthesia", "motor_restlessnes
 
 
 def known_mimics() -> tuple[str, ...]:
-    """Return the mimics that can be assessed, those named by the criteria first."""
+    """Return the mimics that can be assessed, those named by the criteria first.
+
+    Returns
+    -------
+    tuple of str
+        Keys.
+    """
     rows = under("criteria.mimics")
     return tuple(sorted(rows, key=lambda m: not rows[m]["listed"]))
 
 
 def known_parts() -> tuple[str, ...]:
-    """Return the body parts that can be named, legs first."""
+    """Return the body parts that can be named, legs first.
+
+    Returns
+    -------
+    tuple of str
+        Keys.
+    """
     return (LEGS, *under("criteria.variants"))
 
 
@@ -128,7 +140,20 @@ class Presentation:
                 )
 
     def answer(self, name: str, part: str) -> Answer:
-        """Return a base answer as it holds for one body part."""
+        """Return a base answer as it holds for one body part.
+
+        Parameters
+        ----------
+        name : str
+            Name.
+        part : str
+            Body part.
+
+        Returns
+        -------
+        Answer
+            As it holds there.
+        """
         own = self.by_part.get(part, {})
         given: Answer = own[name] if name in own else getattr(self, name)
         return given

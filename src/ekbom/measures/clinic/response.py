@@ -84,7 +84,13 @@ def change(before: Array, after: Array, sem: float | None = None) -> Change:
 
 
 def thresholds() -> dict[str, Fact]:
-    """Return the thresholds of change by name, with what each of them is."""
+    """Return the thresholds of change by name, with what each of them is.
+
+    Returns
+    -------
+    dict
+        Fact by name.
+    """
     return {n: fact(f"response.{n}") for n in THRESHOLDS}
 
 

@@ -31,7 +31,18 @@ _PROVENANCE = {
 
 
 def meta(keys: Iterable[str]) -> dict[str, Any]:
-    """Return what a sidecar says: the statement, facts used, and those not checked."""
+    """Return what a sidecar says: the statement, facts used, and those not checked.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Keys of facts.
+
+    Returns
+    -------
+    dict
+        For the sidecar.
+    """
     used = tuple(dict.fromkeys(keys))
     named = dict.fromkeys(facts()[k].source for k in used)
     return {

@@ -59,13 +59,30 @@ _TEXT = ("assay", "dx_body_parts")
 
 
 def levodopa_columns(which: str = "vas") -> tuple[str, ...]:
-    """Return the nine columns of a levodopa test (``vas`` symptoms, ``urge`` urge)."""
+    """Return the nine columns of a levodopa test (``vas`` symptoms, ``urge`` urge).
+
+    Parameters
+    ----------
+    which : str
+        ``vas`` or ``urge``.
+
+    Returns
+    -------
+    tuple of str
+        Nine names.
+    """
     return tuple(f"ldopa_{which}_{minute:03d}" for minute in range(0, 121, 15))
 
 
 @cache
 def known() -> frozenset[str]:
-    """Return every column name this room reads."""
+    """Return every column name this room reads.
+
+    Returns
+    -------
+    frozenset of str
+        Names.
+    """
     names = {*IDS, *JHSS, *LABORATORY, *_DESIGN, *_TEXT}
     for key in SCALES:
         names.update(scale(key).columns)
@@ -82,10 +99,32 @@ def known() -> frozenset[str]:
 
 
 def is_known(column: str) -> bool:
-    """Say whether this room reads a column."""
+    """Say whether this room reads a column.
+
+    Parameters
+    ----------
+    column : str
+        Name.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
     return column in known()
 
 
 def is_text(column: str) -> bool:
-    """Say whether a column holds free text, which never goes into results."""
+    """Say whether a column holds free text, which never goes into results.
+
+    Parameters
+    ----------
+    column : str
+        Name.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
     return column == "assay"

@@ -87,7 +87,18 @@ def from_long(
 
 
 def is_long(frame: pd.DataFrame) -> bool:
-    """Say whether a table holds one answer a row."""
+    """Say whether a table holds one answer a row.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        The table.
+
+    Returns
+    -------
+    bool
+        Whether it is.
+    """
     return any(n in frame.columns for n in NAMES["item"]) and any(
         n in frame.columns for n in NAMES["value"]
     )

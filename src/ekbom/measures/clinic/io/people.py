@@ -32,22 +32,66 @@ Array = NDArray[np.float64]
 
 
 def has_diagnosis(table: Phenotype) -> bool:
-    """Say whether a table holds answers to diagnostic criteria."""
+    """Say whether a table holds answers to diagnostic criteria.
+
+    Parameters
+    ----------
+    table : Phenotype
+        The table.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
     return any(c.startswith("dx_") for c in table.frame.columns)
 
 
 def has_augmentation(table: Phenotype) -> bool:
-    """Say whether a table holds answers about augmentation."""
+    """Say whether a table holds answers about augmentation.
+
+    Parameters
+    ----------
+    table : Phenotype
+        The table.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
     return any(c.startswith("mpi_") for c in table.frame.columns)
 
 
 def has_iron(table: Phenotype) -> bool:
-    """Say whether a table holds iron values."""
+    """Say whether a table holds iron values.
+
+    Parameters
+    ----------
+    table : Phenotype
+        The table.
+
+    Returns
+    -------
+    bool
+        Whether it does.
+    """
     return any(c in table for c in ("ferritin", "iron", "tsat"))
 
 
 def levodopa_kinds(table: Phenotype) -> tuple[str, ...]:
-    """Return which levodopa curves a table holds: ``symptoms``, ``urge``."""
+    """Return which levodopa curves a table holds: ``symptoms``, ``urge``.
+
+    Parameters
+    ----------
+    table : Phenotype
+        The table.
+
+    Returns
+    -------
+    tuple of str
+        In order.
+    """
     return tuple(
         kind
         for kind, prefix in (("symptoms", "vas"), ("urge", "urge"))
@@ -56,7 +100,18 @@ def levodopa_kinds(table: Phenotype) -> tuple[str, ...]:
 
 
 def scales_in(table: Phenotype) -> tuple[str, ...]:
-    """Return the scales of which a table holds any column."""
+    """Return the scales of which a table holds any column.
+
+    Parameters
+    ----------
+    table : Phenotype
+        The table.
+
+    Returns
+    -------
+    tuple of str
+        Keys of scales.
+    """
     found = [key for key in SCALES if any(c in table for c in scale(key).columns)]
     return (*found, *(["jhss"] if any(c in table for c in JHSS) else []))
 
@@ -128,7 +183,18 @@ def presentations(
 
 
 def treatments(table: Phenotype) -> list[Treatment]:
-    """Return what a table says about treatment and augmentation, one a row."""
+    """Return what a table says about treatment and augmentation, one a row.
+
+    Parameters
+    ----------
+    table : Phenotype
+        The table.
+
+    Returns
+    -------
+    list of Treatment
+        In order of rows.
+    """
     answers = {f: table.answers(c) for f, c in MPI_ANSWERS.items()}
     numbers = {f: table.numbers(c, low, high) for f, (c, low, high) in MPI_NUMBERS.items()}
     out = []
@@ -188,13 +254,37 @@ def samples(table: Phenotype, ages: Sequence[float | None] | None = None) -> lis
 
 
 def mixed_assays(table: Phenotype) -> tuple[str, ...]:
-    """Return the ferritin assays of a table when there is more than one."""
+    """Return the ferritin assays of a table when there is more than one.
+
+    Parameters
+    ----------
+    table : Phenotype
+        The table.
+
+    Returns
+    -------
+    tuple of str
+        Names, empty with one assay or none.
+    """
     names = tuple(dict.fromkeys(a for a in table.text("assay") if a))
     return names if len(names) > 1 else ()
 
 
 def levodopa_curves(table: Phenotype, kind: str) -> Array:
-    """Return the readings of a levodopa test, (N, 9), NaN when missing."""
+    """Return the readings of a levodopa test, (N, 9), NaN when missing.
+
+    Parameters
+    ----------
+    table : Phenotype
+        The table.
+    kind : str
+        ``symptoms`` or ``urge``.
+
+    Returns
+    -------
+    (N, 9) ndarray
+        0 to 100.
+    """
     prefix = "vas" if kind == "symptoms" else "urge"
     columns = [table.numbers(c, 0.0, 100.0) for c in levodopa_columns(prefix)]
     return np.stack(columns, axis=1)

@@ -139,13 +139,35 @@ class Phenotype:
         return [UNKNOWN if t in _MISSING else Answer(t) for t in text]
 
     def text(self, column: str) -> list[str]:
-        """Return a column as text, empty when missing or not there."""
+        """Return a column as text, empty when missing or not there.
+
+        Parameters
+        ----------
+        column : str
+            Name.
+
+        Returns
+        -------
+        list of str
+            One a row.
+        """
         if column not in self:
             return [""] * len(self)
         return ["" if t in _MISSING else t for t in self.frame[column]]
 
     def rows_at(self, where: NDArray[np.bool_]) -> str:
-        """Return words for some rows: line and person, the first few."""
+        """Return words for some rows: line and person, the first few.
+
+        Parameters
+        ----------
+        where : (N,) ndarray of bool
+            Rows.
+
+        Returns
+        -------
+        str
+            Words.
+        """
         index = np.flatnonzero(where)
         people = self.frame["participant_id"]
         words = [f"line {people.index[i]} ({people.iloc[i]})" for i in index[:_SHOWN]]
@@ -178,7 +200,18 @@ class Phenotype:
         return fault
 
     def without(self, lines: Collection[int]) -> Phenotype:
-        """Return the table without the rows at these lines."""
+        """Return the table without the rows at these lines.
+
+        Parameters
+        ----------
+        lines : collection of int
+            Lines of the file.
+
+        Returns
+        -------
+        Phenotype
+            The other rows.
+        """
         return replace(self, frame=self.frame.drop(index=list(lines)))
 
     def _refuse(self, column: str, bad: NDArray[np.bool_], expected: str) -> None:

@@ -64,15 +64,43 @@ class Scale:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns this scale reads: items and given totals."""
+        """Return the columns this scale reads: items and given totals.
+
+        Returns
+        -------
+        tuple of str
+            Names.
+        """
         return (*self.items, *(p.given for p in self.parts if p.given))
 
     def part(self, name: str) -> Part:
-        """Return a part by its measure name (``IRLS_total``)."""
+        """Return a part by its measure name (``IRLS_total``).
+
+        Parameters
+        ----------
+        name : str
+            Name.
+
+        Returns
+        -------
+        Part
+            The part.
+        """
         return next(p for p in self.parts if p.name == name)
 
     def halves(self, part: Part) -> tuple[Part, ...]:
-        """Return the parts that a part is the sum of, none for a plain sum of items."""
+        """Return the parts that a part is the sum of, none for a plain sum of items.
+
+        Parameters
+        ----------
+        part : Part
+            A part of this scale.
+
+        Returns
+        -------
+        tuple of Part
+            In order.
+        """
         return tuple(p for p in self.parts if p.short in part.sum_of)
 
 

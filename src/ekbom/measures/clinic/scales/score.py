@@ -68,7 +68,18 @@ class Scored:
     missing_facts: tuple[str, ...] = ()
 
     def facts_of(self, row: int) -> tuple[str, ...]:
-        """Return the keys of the data rows used for one person."""
+        """Return the keys of the data rows used for one person.
+
+        Parameters
+        ----------
+        row : int
+            Row.
+
+        Returns
+        -------
+        tuple of str
+            Keys.
+        """
         return self.facts + (self.missing_facts if self.missing[row] else ())
 
 
@@ -211,7 +222,20 @@ def _finish(
 
 
 def mark(flags: Text, unverified_: NDArray[np.bool_]) -> Text:
-    """Add the word ``unverified`` to the flags of some rows."""
+    """Add the word ``unverified`` to the flags of some rows.
+
+    Parameters
+    ----------
+    flags : (N,) ndarray of str
+        Flags, joined by commas.
+    unverified_ : (N,) ndarray of bool
+        Rows to mark.
+
+    Returns
+    -------
+    (N,) ndarray of str
+        New flags.
+    """
     out = flags.copy()
     out[unverified_ & (flags == "")] = "unverified"
     more = unverified_ & (flags != "")
