@@ -10,8 +10,8 @@ import time
 from pathlib import Path
 
 import pytest
+from small_study import make_study
 
-from conftest import make_study
 from ekbom.study.manifest import check_manifest
 from ekbom.study.run import run_study
 

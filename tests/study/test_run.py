@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
+from small_study import PLAN, REGIONS, make_study
 
-from conftest import PLAN, REGIONS, make_study
 from ekbom.errors import Refused
 from ekbom.study.executors import LocalProcesses
 from ekbom.study.manifest import check_manifest, read_manifest

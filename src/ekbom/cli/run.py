@@ -120,6 +120,12 @@ def show(summary: Summary, console: Console) -> None:
         style = "red" if answered.refused is not None else "bold"
         console.print(f"[{style}]{answered.slug}[/]: ", end="")
         console.print(_first(answered.sentence), markup=False)
+        without = answered.about.get("without_permitted")
+        if without and "words" in without:
+            people = ", ".join(without["participants_left_out"])
+            console.print(
+                f"    without {people}: {_first(without['words']['results'])}", markup=False
+            )
         if answered.refused is not None:
             for word in ("file", "field", "found", "expected", "mend"):
                 if answered.refused.get(word):

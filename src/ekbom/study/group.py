@@ -316,7 +316,7 @@ def _write(
     parts: Mapping[str, Any],
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Answer, with and without those who needed a permission."""
-    answer = ask(rows)
+    answer = _warned(ask(rows), story)
     effect = names.effect_slug(answer.effect)
     made = made_by(str(parts["step"]), key_of(parts), {})
     content = _files(slug, effect, answer, made, story)
@@ -339,6 +339,15 @@ def _write(
     return content, about
 
 
+def _warned(answer: Answer, story: Mapping[str, Any]) -> Answer:
+    """Let the words say that the question came after the data."""
+    if not story["changed_since_first_seen"]:
+        return answer
+    what = "added" if story["added_since_first_seen"] else "changed"
+    said = f" This question was {what} after the data were first seen."
+    return dataclasses.replace(answer, methods=answer.methods + said, results=answer.results + said)
+
+
 def _without(
     slug: str,
     effect: str,
@@ -354,7 +363,7 @@ def _without(
     try:
         if not fewer.units:
             raise Refused("nobody is left without those who needed a permission")
-        answer = ask(fewer)
+        answer = _warned(ask(fewer), story)
     except OutputRefused:
         raise
     except Refused as no:

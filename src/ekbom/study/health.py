@@ -15,7 +15,11 @@ from importlib.metadata import PackageNotFoundError, entry_points, version
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+import pandas as pd
+
 import ekbom
+from ekbom import inference
 from ekbom.study import registry
 from ekbom.study.executors import cores
 from ekbom.study.store import libraries
@@ -24,10 +28,8 @@ from ekbom.study.store import libraries
 #: are found in the entry-point group ``ekbom.warm``. A module that is not
 #: there is passed over.
 WARM = (
-    "ekbom.measures.pet.convolve:warm",
     "ekbom.measures.pet.warm:warm",
-    "ekbom.inference.permute.engine:warm",
-    "ekbom.space.smooth:warm",
+    "ekbom.study.health:warm_inference",
 )
 
 #: Optional packages and what they are for.
@@ -104,6 +106,17 @@ def warm() -> Iterator[str]:
         function()
         yield f"  {time.perf_counter() - start:.1f} s"
     yield f"warm: all kernels compiled or found in the cache, {time.perf_counter() - whole:.1f} s"
+
+
+def warm_inference() -> None:
+    """Answer one small question by permutation."""
+    values = np.arange(24.0).reshape(8, 3) % 7
+    table = pd.DataFrame(
+        {"participant": [f"sub-{k}" for k in range(8)], "group": ["rls", "control"] * 4}
+    )
+    settings = inference.Settings(method="max-t", permutations=70)
+    names = ("a", "b", "c")
+    inference.answer_regions(values, names, "1", table, "~ group", "rls - control", settings)
 
 
 def _exists(module: str) -> bool:
