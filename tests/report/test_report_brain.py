@@ -93,3 +93,14 @@ def test_mean_map_is_scaled_to_grey(image: brain.Image) -> None:
     assert name == "mean map of the study"
     assert inside.min() == 0.0
     assert inside.max() == 1.0
+
+
+def test_slices_go_through_what_is_significant(image: brain.Image) -> None:
+    under, _ = brain.background("orig", None, image)
+    hit = np.zeros(image.values.shape)
+    hit[3, 2, 1] = hit[3, 3, 1] = 1.0  # one piece; its peak is the -9.5 at z = -4 mm
+    plain = brain.slices(under, image, 3)
+    moved = brain.slices(under, image, 3, brain.Image(hit, image.affine))
+    assert -4.0 in moved
+    assert len(moved) == len(plain) == 3
+    assert moved == sorted(moved)

@@ -183,5 +183,15 @@ def test_small_svg_moves_nothing_far() -> None:
     assert text == '<svg><path d="M 1.23 -0.00 L 3 4.5"/></svg>'
 
 
-def test_lines_module_is_used() -> None:
-    assert figures.lines is lines
+def test_glyphs_keep_their_scale() -> None:
+    text = '<svg><g transform="translate(1.23456 2) scale(0.015625)"><use x="3.14159"/></g></svg>'
+    made = style.small_svg(text)
+    assert "scale(0.015625)" in made
+    assert 'x="3.14"' in made
+    assert "translate(1.23 2)" in made
+
+
+def test_axis_ends_at_outliers() -> None:
+    v = np.array([1.0, 1.1, 1.2, 1.3, 1.4, 50.0, np.nan])
+    assert lines.fences(v) == (1.0, 1.4)
+    assert lines.fences(np.array([np.nan])) == (0.0, 1.0)

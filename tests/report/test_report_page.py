@@ -154,6 +154,28 @@ def test_everything_is_named(out: Path, page: str) -> None:
         assert f'id="scan-sub-{person:02d}ses-baseline"' in page
 
 
+def test_the_short_answer_names_what_is_significant(out: Path, page: str) -> None:
+    place = out / "group" / "question-celecoxibMa1"
+    frame = pd.read_csv(next(place.glob("*Baseline_regions.tsv")), sep="\t")
+    hits = frame[frame["p_maxT"] < 0.05]
+    assert 0 < len(hits) < len(frame)
+    brief = page[page.index('id="brief"') : page.index('id="run"')]
+    words = brief[brief.index("#question-celecoxib") : brief.index("#question-group")]
+    for region in frame["region"].str.removeprefix("gtmseg:"):
+        assert (f"{region} (" in words) == (f"gtmseg:{region}" in set(hits["region"]))
+
+
+def test_pictures_of_scans_are_what_they_were(out: Path, page: str) -> None:
+    from urllib.parse import unquote
+    from xml.etree import ElementTree
+
+    sources = [v for t, k, v in read(page).attributes if t == "img" and k == "src"]
+    assert len(sources) == 12
+    root = ElementTree.fromstring(unquote(sources[0].split(",", 1)[1]))
+    texts = [e.text for e in root.iter() if e.tag.endswith("text")]
+    assert texts == ["sub-01_ses-baseline"]
+
+
 def test_methods_are_in_the_order_of_the_plan(page: str) -> None:
     assert page.index("In full: ma1") < page.index("In full: logan")
 

@@ -127,15 +127,46 @@ def background(space: str, mean: Image | None, statistic: Image) -> tuple[Image,
     return Image(np.where(np.isfinite(statistic.values), 0.6, np.nan), statistic.affine), "the mask"
 
 
-def slices(under: Image, statistic: Image, count: int) -> list[float]:
-    """Return heights (mm) of axial slices, evenly through the statistic's mask."""
+def slices(
+    under: Image, statistic: Image, count: int, significant: Image | None = None
+) -> list[float]:
+    """Return heights (mm) of axial slices.
+
+    Parameters
+    ----------
+    under, statistic : Image
+        Background, whose voxels give the step, and what is shown.
+    count : int
+        How many.
+    significant : Image, optional
+        The slice nearest to the peak of each of its largest pieces is moved there.
+
+    Returns
+    -------
+    list of float
+        Rising; evenly through the mask of the statistic otherwise.
+    """
     inside = np.argwhere(np.isfinite(statistic.values))
     if not len(inside):
         return []
     world = inside @ statistic.affine[:3, :3].T + statistic.affine[:3, 3]
     low, high = np.quantile(world[:, 2], [0.03, 0.985])
     step = float(under.step[2])
-    return [float(step * round(z / step)) for z in np.linspace(low, high, count)]
+    heights = [float(step * round(z / step)) for z in np.linspace(low, high, count)]
+    if significant is not None:
+        pieces, n = ndimage.label(np.nan_to_num(significant.values) > 0.5, np.ones((3, 3, 3)))
+        size = np.abs(np.nan_to_num(statistic.values))
+        peaks = ndimage.maximum_position(size, pieces, range(1, n + 1)) if n else []
+        moved: set[int] = set()
+        for at in sorted(peaks, key=lambda p: -size[p])[: count // 2]:
+            z = float((statistic.affine[:3, :3] @ np.array(at) + statistic.affine[:3, 3])[2])
+            if z in heights:
+                continue
+            free = [k for k in range(len(heights)) if k not in moved]
+            nearest = min(free, key=lambda k: abs(heights[k] - z))
+            heights[nearest] = z
+            moved.add(nearest)
+    return sorted(heights)
 
 
 def mosaic(
@@ -169,7 +200,7 @@ def mosaic(
         In the lower part colour fades where the statistic is small, and a line
         goes round what is significant. Left is left.
     """
-    heights = slices(under, statistic, count)
+    heights = slices(under, statistic, count, significant)
     rows = -(-len(heights) // columns)
     parts = 2 if significant is not None else 1
     box = _box(under)

@@ -11,7 +11,16 @@ from markupsafe import Markup, escape
 
 from ekbom.report import answers, figures, numbers, style
 from ekbom.report.blocks import Block, Part
-from ekbom.report.columns import alpha_of, bare, is_reliability, nested
+from ekbom.report.columns import (
+    VALUE,
+    alpha_of,
+    bare,
+    corrected,
+    is_reliability,
+    nested,
+    pick,
+    unit_of,
+)
 from ekbom.report.output import Answered, Output
 from ekbom.study import names
 
@@ -110,9 +119,21 @@ def sentence(answer: Answered) -> Markup:
 
 
 def short(answer: Answered) -> Markup:
-    """Return the first two sentences of the answer."""
-    parts = re.split(r"(?<=[.!?])\s+(?=[A-Z<])", str(sentence(answer)))
-    return Markup(" ".join(parts[:2]))
+    """Return the answer in a sentence or two: how many regions, and which."""
+    parts = re.split(r"(?<=[.!?])\s+", str(sentence(answer)))
+    frame = answer.table("regions")
+    p, value = corrected(frame), pick(frame, VALUE)
+    hits = frame[frame[p] < alpha_of(answer)] if p and value else frame[:0]
+    if not len(hits) or value is None:
+        return Markup(" ".join(parts[:2]))
+    places = numbers.decimals(hits[value].tolist())
+    said = ", ".join(
+        f"{bare(str(r))} ({numbers.number(float(v), places=places)})"
+        for r, v in zip(hits["region"], hits[value], strict=True)
+    )
+    told = nested(answer.about, "effect_unit")
+    unit = numbers.unit_text(told if isinstance(told, str) else None) or unit_of(answer)
+    return Markup("{} Effect in {}{}.").format(Markup(parts[0]), said, f" {unit}" if unit else "")
 
 
 def part(one: Asked) -> Part:
@@ -134,7 +155,9 @@ def part(one: Asked) -> Part:
     blocks += drawn
     for k, (method, answer) in enumerate(one.answers):
         key = names.slug(f"{one.name} {method} {answer.effect}") or f"q{k}"
-        inner = [*_said(answer), *answers.blocks(answer, key, alone=not (drawn and k == 0))]
+        results = Markup("<p>{}</p>").format(sentence(answer))
+        words = [Block("quote", results, fold="Results in words")]
+        inner = [*_said(answer), *answers.blocks(answer, key, alone=not (drawn and k == 0)), *words]
         if k == 0:
             if method and len(one.answers) > 1:
                 blocks.append(_heading(f"In full: {method}"))
@@ -146,7 +169,7 @@ def part(one: Asked) -> Part:
                     {
                         "title": Markup("In full: {}").format(method),
                         "blocks": inner,
-                        "lead": sentence(answer),
+                        "lead": short(answer),
                     },
                 )
             )
@@ -154,7 +177,7 @@ def part(one: Asked) -> Part:
         one.anchor,
         numbers.symbols(one.name),
         blocks,
-        sentence(first),
+        short(first),
         _facts(one, first),
     )
 

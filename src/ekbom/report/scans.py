@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 from urllib.parse import quote
 
@@ -12,6 +13,8 @@ from ekbom.report import numbers
 from ekbom.report.blocks import Block, Part
 from ekbom.report.output import Output, Scan, read_json
 from ekbom.report.style import small_svg
+
+_SWAP = str.maketrans({'"': "'", "'": '"'})
 
 
 def parts(output: Output) -> list[Part]:
@@ -64,7 +67,7 @@ def _picture(path: Path, scan: Scan) -> Block:
     return Block("figure", picture, numbers.prose(caption or name))
 
 
-def data_uri(path: Path) -> str:
+def data_uri(path: Path) -> Markup:
     """Return a picture as a ``data:`` address.
 
     Inside ``<img>`` an SVG runs no script and loads nothing, whoever drew it.
@@ -76,11 +79,14 @@ def data_uri(path: Path) -> str:
 
     Returns
     -------
-    str
-        SVG without metadata, quoted; PNG in base64.
+    markupsafe.Markup
+        SVG without metadata, quoted so that it needs no escaping in an
+        attribute in double quotes; PNG in base64.
     """
     data = path.read_bytes()
     if path.suffix == ".png":
-        return "data:image/png;base64," + base64.b64encode(data).decode("ascii")
+        return Markup("data:image/png;base64," + base64.b64encode(data).decode("ascii"))
     text = small_svg(data.decode("utf-8", errors="replace"))
-    return "data:image/svg+xml," + quote(text, safe=" :/?!$&()*+,;=-._~@'[]{}|^`")
+    # Quotes inside the address cost three letters each; the other kind costs one.
+    text = re.sub(r"<[^>]+>", lambda m: m[0].translate(_SWAP), text)
+    return Markup("data:image/svg+xml," + quote(text, safe=" :/?!$()*+,;=-._~@'[]{}|^`"))

@@ -150,13 +150,16 @@ def small_svg(text: str) -> str:
     text = text[max(start, 0) :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.DOTALL)
     text = re.sub(r"<!--.*?-->", "", text, flags=re.DOTALL)
-    text = re.sub(r'(?<= d=")[^"]*', _short, text)
+    text = re.sub(r'(?<= d=")[^"]*|(?<= points=")[^"]*', _short, text)
+    text = re.sub(
+        r' (?:x|y|x1|x2|y1|y2|cx|cy)="-?\d+\.\d{3,}"|(?:translate|rotate)\([^)]*\)', _short, text
+    )
     return re.sub(r">\s+<", "><", text).strip()
 
 
 def _short(path: re.Match[str]) -> str:
     rounded = re.sub(r"-?\d+\.\d{3,}", lambda m: f"{float(m[0]):.2f}", path[0])
-    return re.sub(r"\s+", " ", rounded).strip()
+    return re.sub(r"\s+", " ", rounded)
 
 
 def _lower(text: str) -> str:

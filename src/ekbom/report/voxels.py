@@ -48,7 +48,8 @@ def blocks(answer: Answered, key: str) -> list[Block]:
     mean_name = next((n for n in answer.maps if "mean" in n), None)
     mean = brain.load(answer.maps[mean_name]) if mean_name else None
     under, under_name = brain.background(space, mean, statistic)
-    drawn = brain.mosaic(under, statistic, significant, label=f"{symbol} statistic")
+    shown = significant if significant is not None and significant.values.any() else None
+    drawn = brain.mosaic(under, statistic, shown, label=f"{symbol} statistic")
     step = " × ".join(f"{s:g}" for s in statistic.step)
     words = Markup(
         "Axial slices over {}, height in mm, left is left; {}, statistic on a {} mm grid. {}"
@@ -58,11 +59,28 @@ def blocks(answer: Answered, key: str) -> list[Block]:
     peaks = answer.table("peaks")
     if len(peaks):
         out.append(Block("grid", _peaks(answer, peaks, f"viewer-{key}")))
-    threshold = _threshold(answer, statistic, significant)
-    seen = brain.viewer(statistic, _labels(answer), threshold=threshold, name=symbol)
+        every = [c for c in peaks.columns if c not in {"unit", "question"}]
+        whole = build(
+            peaks,
+            [c for c in every if not c.endswith(("_low", "_high"))],
+            caption="Every column of the table",
+            about=answer.columns.get("peaks", {}),
+            intervals=limits(every),
+        )
+        out.append(Block("grid", whole, fold="Every column of this table"))
+    start, wise = _thresholds(answer, statistic)
+    seen = brain.viewer(statistic, _labels(answer), threshold=start, name=symbol)
     below = brain.grey_volume(under)
     digest = hashlib.sha256(below["data"].encode()).hexdigest()[:12]
-    content = {"id": f"viewer-{key}", "data": seen, "under": f"under-{digest}", "volume": below}
+    level = numbers.level(alpha_of(answer))
+    said = f"family-wise p < {level} at {numbers.number(wise)}" if wise else ""
+    content = {
+        "said": said,
+        "id": f"viewer-{key}",
+        "data": seen,
+        "under": f"under-{digest}",
+        "volume": below,
+    }
     out.append(Block("viewer", content))
     return out + _at_peaks(answer, peaks, key)
 
@@ -89,20 +107,23 @@ def _significant(answer: Answered, statistic: brain.Image) -> tuple[brain.Image 
     return brain.Image(shown, image.affine), f"{said} significant at {level}."
 
 
-def _threshold(answer: Answered, statistic: brain.Image, significant: brain.Image | None) -> float:
-    said = nested(answer.about, "threshold") or nested(answer.about, "bonferroni_threshold")
-    if isinstance(said, (int, float)):
-        return float(said)
-    if significant is not None and (significant.values > 0).any():
-        return float(np.nanmin(np.abs(statistic.values[significant.values > 0])))
+def _thresholds(answer: Answered, statistic: brain.Image) -> tuple[float, float | None]:
+    """Return where the viewer starts, and the family-wise threshold when it is known."""
+    formed = nested(answer.about, "forming_threshold")
+    wise = nested(answer.about, "threshold") or nested(answer.about, "bonferroni_threshold")
     finite = np.abs(statistic.values[np.isfinite(statistic.values)])
-    return float(np.quantile(finite, 0.98)) if finite.size else 0.0
+    start = float(np.quantile(finite, 0.95)) if finite.size else 0.0
+    known = isinstance(wise, (int, float))
+    return (
+        float(formed) if isinstance(formed, (int, float)) else start,
+        float(wise) if known and wise is not None else None,
+    )
 
 
 def _peaks(answer: Answered, peaks: pd.DataFrame, viewer: str) -> Grid:
     intervals = limits(list(peaks.columns))
     shown = ("cluster", "peak", "x", "y", "z", "label", "k_vox", "T", "F", "effect", "p_unc")
-    columns = [c for c in (*shown, "p_maxT", "p_bonf", "g", "r") if c in peaks]
+    columns = [c for c in (*shown, "p_maxT", "p_bonf") if c in peaks]
     p = pick(peaks, ("p_maxT", "p_bonf"))
     columns = [c for c in columns if not (c == "p_bonf" and p == "p_maxT")]
     alpha = alpha_of(answer)
@@ -193,7 +214,7 @@ def _titles(peaks: pd.DataFrame, columns: list[str]) -> list[str]:
             for _, row in peaks[name == column].iterrows():
                 at = ", ".join(f"{float(row[c]):.0f}" for c in ("x", "y", "z"))
                 region = row.get("label")
-                title = f"{region}\n" if isinstance(region, str) else ""
+                title = (region if isinstance(region, str) else "no label") + "\n"
                 title += f"({at})".replace("-", numbers.MINUS)
         titles.append(title)
     return titles
