@@ -5,30 +5,38 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
 from cyclopts import App, Parameter
-from pydantic import ValidationError
-from rich.console import Console
 
-from ekbom import __version__
+from ekbom.cli.clinictables import (
+    console,
+    count,
+    finish,
+    ids,
+    leave_out,
+    read_table,
+    read_visits,
+    say,
+    settings,
+    split,
+    write_table,
+)
 from ekbom.errors import Refused
 from ekbom.measures.clinic import tables
-from ekbom.measures.clinic.decide import NOT_ADVICE, decide_all
+from ekbom.measures.clinic.decide import decide_all
 from ekbom.measures.clinic.endpoints import all_endpoints, crossover_table
 from ekbom.measures.clinic.explain import Line, explain
 from ekbom.measures.clinic.facts import facts, sources
 from ekbom.measures.clinic.io import people
-from ekbom.measures.clinic.io.long import from_long, is_long
-from ekbom.measures.clinic.io.phenotype import Phenotype, read_phenotype, tolerant
+from ekbom.measures.clinic.io.phenotype import Phenotype, read_phenotype
 from ekbom.measures.clinic.iron import iron_status
 from ekbom.measures.clinic.levodopa import levodopa_test
-from ekbom.measures.clinic.page import page
 from ekbom.measures.clinic.response import (
     FACTS,
     first_responses,
@@ -37,13 +45,9 @@ from ekbom.measures.clinic.response import (
     thresholds,
 )
 from ekbom.measures.clinic.scales.augmentation import augmentation
-from ekbom.measures.clinic.settings import ClinicSettings
 from ekbom.nouns import Column, Table
-from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
 
 app = App(name="clinic", help="Diagnosis with reasons, scales, iron status, response.")
-_R = TypeVar("_R")
-_out = Console(highlight=False, soft_wrap=True)
 
 Strict = Annotated[bool, Parameter(help="Refuse the whole table when a row is at fault.")]
 Columns = Annotated[
@@ -80,11 +84,11 @@ def score(
             expected="TABLE.tsv [TABLE.tsv ...] OUT",
         )
     *inputs, out = paths
-    asked = _settings(scales=_split(scales)) if scales else _settings()
+    asked = settings(scales=split(scales)) if scales else settings()
     refused: list[Refused] = []
     done: dict[str, Path] = {}
     for path in inputs:
-        table = _read(path, columns)
+        table = read_table(path, columns)
         found = [k for k in people.scales_in(table) if asked.scales is None or k in asked.scales]
         if not found:
             raise Refused(
@@ -101,19 +105,19 @@ def score(
                     found=f"{done[key]} and {path}", expected="one table a scale",
                 )  # fmt: skip
             done[key] = path
-            results, kept, no = _work(
+            results, kept, no = leave_out(
                 table,
                 partial(people.scored, key=key, prorate=prorate, on_request=rls6_total),
                 strict,
             )
             refused += no
             if results:
-                made = tables.scale_table(key, _ids(kept), results)
-                _write(out, made)
+                made = tables.scale_table(key, ids(kept), results)
+                write_table(out, made)
                 for name, r in results.items():
                     given = int((~np.isnan(r.value)).sum())
-                    _say(f"{name}: {given} of {len(kept)} scored")
-    return _end(out, refused)
+                    say(f"{name}: {given} of {len(kept)} scored")
+    return finish(out, refused)
 
 
 @app.command
@@ -139,18 +143,18 @@ def diagnose(
     variants
         Whether variants without the legs count as RLS.
     """
-    sets = _settings(criteria=_split(criteria)).criteria
-    read = _read(table, columns)
+    sets = settings(criteria=split(criteria)).criteria
+    read = read_table(table, columns)
     if not people.has_diagnosis(read):
         raise Refused("The table holds no answers to criteria.", file=table,
                       expected="columns dx_c1 to dx_c5")  # fmt: skip
-    verdicts, kept, refused = _work(
+    verdicts, kept, refused = leave_out(
         read, lambda t: [decide_all(p, sets) for p in people.presentations(t)], strict
     )
-    made = tables.diagnosis_table(_ids(kept), verdicts, variants == "include")
-    _write(out, made)
-    _count(made, "set", "status")
-    return _end(out, refused)
+    made = tables.diagnosis_table(ids(kept), verdicts, variants == "include")
+    write_table(out, made)
+    count(made, "set", "status")
+    return finish(out, refused)
 
 
 @app.command
@@ -164,8 +168,8 @@ def iron(table: Path, out: Path, *, strict: Strict = False, columns: Columns = N
     out
         Output folder.
     """
-    read = _read(table, columns)
-    results, kept, refused = _work(
+    read = read_table(table, columns)
+    results, kept, refused = leave_out(
         read, lambda t: [iron_status(s) for s in people.samples(t)], strict
     )
     mixed = people.mixed_assays(read)
@@ -176,11 +180,11 @@ def iron(table: Path, out: Path, *, strict: Strict = False, columns: Columns = N
             f"several ferritin assays in one table ({len(mixed)}): they may differ by a factor"
             f" of about {ratio:g} (not checked); nothing was converted"
         )
-        _say(f"warning: {warning}")
-    made = tables.iron_table(_ids(kept), results, warning)
-    _write(out, made)
-    _count(made, "guideline", "status")
-    return _end(out, refused)
+        say(f"warning: {warning}")
+    made = tables.iron_table(ids(kept), results, warning)
+    write_table(out, made)
+    count(made, "guideline", "status")
+    return finish(out, refused)
 
 
 @app.command
@@ -194,20 +198,20 @@ def levodopa(table: Path, out: Path, *, strict: Strict = False, columns: Columns
     out
         Output folder.
     """
-    read = _read(table, columns)
+    read = read_table(table, columns)
     kinds = people.levodopa_kinds(read)
     if not kinds:
         raise Refused("The table holds no levodopa test.", file=table,
                       expected="columns ldopa_vas_000 to ldopa_vas_120")  # fmt: skip
-    results, kept, refused = _work(
+    results, kept, refused = leave_out(
         read,
         lambda t: [levodopa_test(v, k) for k in kinds for v in people.levodopa_curves(t, k)],
         strict,
     )
-    made = tables.levodopa_table(_ids(kept) * len(kinds), results)
-    _write(out, made)
-    _count(made, "status")
-    return _end(out, refused)
+    made = tables.levodopa_table(ids(kept) * len(kinds), results)
+    write_table(out, made)
+    count(made, "status")
+    return finish(out, refused)
 
 
 @app.command(name="augmentation")
@@ -223,13 +227,15 @@ def augmentation_(
     out
         Output folder.
     """
-    results, kept, refused = _work(
-        _read(table, columns), lambda t: [augmentation(x) for x in people.treatments(t)], strict
+    results, kept, refused = leave_out(
+        read_table(table, columns),
+        lambda t: [augmentation(x) for x in people.treatments(t)],
+        strict,
     )
-    made = tables.augmentation_table(_ids(kept), results)
-    _write(out, made)
-    _count(made, "augmentation")
-    return _end(out, refused)
+    made = tables.augmentation_table(ids(kept), results)
+    write_table(out, made)
+    count(made, "augmentation")
+    return finish(out, refused)
 
 
 @app.command
@@ -247,7 +253,7 @@ def response(
     baseline
         Session that is the baseline.
     """
-    long, refused = _visits(_read(table, columns), strict)
+    long, refused = read_visits(read_table(table, columns), strict)
     first = baseline.removeprefix("ses-")
     if first not in set(long["session_id"]):
         raise Refused(
@@ -272,7 +278,7 @@ def response(
     }
     words |= labels
     named = {c: Column(words.get(c, c.replace("_", " "))) for c in map(str, frame.columns)}
-    _write(out, Table("response", frame, named, tables.meta(FACTS)))
+    write_table(out, Table("response", frame, named, tables.meta(FACTS)))
     if "week" in long:
         weeks = long.groupby("session_id")["week"].first()
         times = first_responses(frame, weeks)
@@ -281,12 +287,12 @@ def response(
         )
         for name, made in (("firstresponse", times), ("desc-kaplanmeier_firstresponse", curve)):
             columns_ = {str(c): Column(str(c).replace("_", " ")) for c in made}
-            _write(out, Table(name, made, columns_, tables.meta(FACTS)))
-        _say(f"first fall by half: {int(times['event'].sum())} of {len(times)} people")
+            write_table(out, Table(name, made, columns_, tables.meta(FACTS)))
+        say(f"first fall by half: {int(times['event'].sum())} of {len(times)} people")
     for c in ("responder_50", "mcic_minimal", "mcic_much", "mcid_review", "cohort_change"):
         known = frame[c].dropna()
-        _say(f"{c}: {int(known.sum())} of {len(known)}")
-    return _end(out, refused)
+        say(f"{c}: {int(known.sum())} of {len(known)}")
+    return finish(out, refused)
 
 
 @app.command
@@ -322,10 +328,10 @@ def endpoints(
         stored = out / "phenotype" / f"{name}.json"
         if stored.is_file():
             first = json.loads(stored.read_text(encoding="utf-8")).get("PlanFirstSeen", digest)
-    _say(f"plan {digest[:16]}, first seen with these data as {first[:16]}")
+    say(f"plan {digest[:16]}, first seen with these data as {first[:16]}")
     if first != digest:
-        _say("the plan was changed after the data were first seen; every result says so")
-    long, refused = _visits(_read(table, columns), strict)
+        say("the plan was changed after the data were first seen; every result says so")
+    long, refused = read_visits(read_table(table, columns), strict)
     if "arm" not in long:
         raise Refused("The table does not say who was in which arm.", file=table, field="arm",
                       expected="a column arm")  # fmt: skip
@@ -346,11 +352,11 @@ def endpoints(
     }
     for name, frame in made.items():
         named = {str(c): Column(str(c).replace("_", " ")) for c in frame}
-        _write(out, Table(name, frame, named, tables.meta(FACTS) | more))
+        write_table(out, Table(name, frame, named, tables.meta(FACTS) | more))
     for row in next(iter(made.values())).itertuples(index=False):
         name = row[0] if "crossover" in made else f"{row.endpoint} ({row.population})"
-        _say(f"{name}: {row.estimate:.3g} ({row.lower:.3g} to {row.upper:.3g}), p {row.p:.3g}")
-    return _end(out, refused)
+        say(f"{name}: {row.estimate:.3g} ({row.lower:.3g} to {row.upper:.3g}), p {row.p:.3g}")
+    return finish(out, refused)
 
 
 @app.command(name="explain")
@@ -375,7 +381,7 @@ def explain_(
         Sets with commas.
     """
     person = "sub-" + participant_label.removeprefix("sub-")
-    sets = _settings(criteria=_split(criteria)).criteria
+    sets = settings(criteria=split(criteria)).criteria
     paths = sorted((bids_dir / "phenotype").glob("*.tsv"))
     if not paths:
         raise Refused("The study has no phenotype tables.", file=bids_dir / "phenotype",
@@ -401,7 +407,7 @@ def explain_(
         lines.append(Line(person + ("" if name == "n/a" else f", session {name}")))
         lines += _explained(own, sets)[:-1]
     for line in [*lines, explain()[-1]]:
-        _out.print(str(line), markup=False)
+        console.print(str(line), markup=False)
     return 0
 
 
@@ -436,135 +442,13 @@ def sources_(*, unverified: bool = False) -> int:
         source = sources()[f.source]
         values = ", ".join(f"{k} = {v}" for k, v in f.values.items() if k not in _WORDS)
         mark = "checked" if f.verified else "NOT CHECKED"
-        _out.print(f"{f.key}: {values or 'words only'}", markup=False)
-        _out.print(f"    {mark}; {source}, {source.reference} ({source.seen})", markup=False)
+        console.print(f"{f.key}: {values or 'words only'}", markup=False)
+        console.print(f"    {mark}; {source}, {source.reference} ({source.seen})", markup=False)
         if f.note:
-            _out.print(f"    {f.note}", markup=False)
+            console.print(f"    {f.note}", markup=False)
     n = sum(not f.verified for f in facts().values())
-    _say(f"{len(facts())} facts, {n} of them not checked against their source")
+    say(f"{len(facts())} facts, {n} of them not checked against their source")
     return 0
 
 
 _WORDS = ("title", "features", "labels", "from", "licence", "text")
-
-
-def _settings(**given: Any) -> ClinicSettings:
-    try:
-        return ClinicSettings(**given)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        raise Refused(
-            "An option is not accepted.",
-            field="--" + "-".join(str(part) for part in first["loc"][:1]),
-            found=", ".join(map(str, first["input"])) or "nothing",
-            expected=first["msg"].removeprefix("Value error, "),
-        ) from fault
-
-
-def _split(text: str | None) -> list[str]:
-    return [t.strip() for t in (text or "").split(",") if t.strip()]
-
-
-def _read(path: Path, columns: Path | None) -> Phenotype:
-    names = None
-    if columns is not None:
-        try:
-            names = json.loads(columns.read_text(encoding="utf-8"))
-        except (OSError, ValueError) as fault:
-            raise Refused(
-                "The column map cannot be read.",
-                file=columns,
-                found=str(fault),
-                expected='{"local name": "irls_01"}',
-            ) from fault
-        names = names.get("columns", names)
-    if not path.is_file():
-        raise Refused("The table is not there.", file=path, expected="a .tsv or .csv file")
-    separator = "," if path.suffix == ".csv" else "\t"
-    header = pd.read_csv(path, sep=separator, dtype=str, nrows=0)
-    if is_long(header):
-        frame = pd.read_csv(path, sep=separator, dtype=str, keep_default_na=False)
-        read = from_long(frame, str(path), columns=names)
-    else:
-        read = read_phenotype(path, columns=names)
-    if read.ignored:
-        _say(f"{path.name}: columns not used: {', '.join(read.ignored)}")
-    return read
-
-
-def _visits(table: Phenotype, strict: bool) -> tuple[pd.DataFrame, list[Refused]]:
-    def work(t: Phenotype) -> pd.DataFrame:
-        frame = t.frame[["participant_id", "session_id"]].reset_index(drop=True)
-        frame["irls_total"] = people.scored(t, "irls")["IRLS_total"].value
-        if "cgi_i" in t:
-            frame["cgi_i"] = t.numbers("cgi_i", 1, 7, integer=True)
-        if "arm" in t:
-            frame["arm"] = t.text("arm")
-        for c in ("week", "dose_mg", "clock_h", "age"):
-            if c in t:
-                frame[c] = t.numbers(c, 0.0, 24.0 if c == "clock_h" else 1e5)
-        return frame
-
-    if "irls" not in people.scales_in(table):
-        raise Refused("The table holds no IRLS.", file=table.file,
-                      expected="columns irls_01 to irls_10, or irls_total")  # fmt: skip
-    result, _, refused = _work(table, work, strict)
-    return result, refused
-
-
-def _work(
-    table: Phenotype, work: Callable[[Phenotype], _R], strict: bool
-) -> tuple[_R, Phenotype, list[Refused]]:
-    if strict:
-        return work(table), table, []
-    result, kept, refused = tolerant(table, work)
-    return result, kept, list(refused)
-
-
-def _ids(table: Phenotype) -> list[tuple[str, str]]:
-    frame = table.frame
-    return list(zip(frame["participant_id"], frame["session_id"], strict=True))
-
-
-def _write(out: Path, table: Table) -> None:
-    folder = out / "phenotype"
-    described = {
-        "Name": "ekbom clinic",
-        "BIDSVersion": "1.10.0",
-        "DatasetType": "derivative",
-        "GeneratedBy": [{"Name": "ekbom", "Version": __version__}],
-    }
-    if not (out / "dataset_description.json").exists():
-        write_bytes(out / "dataset_description.json", json_bytes(described))
-    write_bytes(folder / f"{table.name}.tsv", tsv_bytes(table.frame))
-    columns = {
-        name: {"Description": c.description} | ({"Units": c.unit} if c.unit else {})
-        for name, c in table.columns.items()
-    }
-    write_bytes(folder / f"{table.name}.json", json_bytes(columns | dict(table.meta)))
-
-
-def _count(table: Table, *columns: str) -> None:
-    counts = table.frame[list(columns)].value_counts(sort=False).reset_index()
-    for row in counts.itertuples(index=False):
-        _say(": ".join(str(cell) for cell in row))
-
-
-def _say(text: str) -> None:
-    _out.print(text, markup=False)
-
-
-def _end(out: Path, refused: Sequence[Refused]) -> int:
-    made = {
-        path.stem: pd.read_csv(path, sep="\t", na_values=["n/a"], dtype={"session_id": str})
-        for path in sorted((out / "phenotype").glob("*.tsv"))
-    }
-    write_bytes(out / "clinic.html", page(made).encode())
-    _say(f"written to {out / 'phenotype'}, as a page: {out / 'clinic.html'}")
-    _say(NOT_ADVICE)
-    if not refused:
-        return 0
-    _say("left out:")
-    for no in refused:
-        _say(str(no))
-    return 3

@@ -12,7 +12,7 @@ from scipy import stats
 
 from ekbom.measures.clinic.cases import cases
 from ekbom.measures.clinic.decide import Outcome, Verdict, decide
-from ekbom.measures.clinic.endpoints import endpoint_change, long_table, risk_difference
+from ekbom.measures.clinic.endpoints import endpoint_change, long_table
 from ekbom.measures.clinic.facts import fact
 from ekbom.measures.clinic.io import people
 from ekbom.measures.clinic.io.phenotype import read_phenotype
@@ -21,6 +21,7 @@ from ekbom.measures.clinic.response import change
 from ekbom.measures.clinic.scales.definition import scale
 from ekbom.measures.clinic.scales.score import Scored, error_of
 from ekbom.measures.clinic.simulate import cohort, trial
+from ekbom.measures.clinic.trialstats import risk_difference
 from ekbom.validate.result import Check, binomial_gate
 
 _ARMS = ("active", "placebo")
