@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from ekbom.measures.pet.map_words import CITATIONS as MAP_CITATIONS
+from ekbom.measures.pet.map_words import map_words
 from ekbom.measures.pet.settings import GRAPHICAL, PETSettings
 
 CITATIONS: Mapping[str, str] = {
+    **MAP_CITATIONS,
     "nomenclature": (
         "Innis RB et al. (2007). Consensus nomenclature for in vivo imaging of reversibly binding"
         " radioligands. J Cereb Blood Flow Metab 27:1533-1539. doi:10.1038/sj.jcbfm.9600493"
@@ -118,6 +121,9 @@ def methods(settings: PETSettings) -> str:
         if any(m in GRAPHICAL for m in settings.model)
         else "Standard errors follow from the residuals and the model's derivatives."
     )
+    maps = map_words(settings)
+    if maps:
+        said.append(maps)
     return " ".join(said)
 
 

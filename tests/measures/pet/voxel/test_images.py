@@ -283,6 +283,14 @@ def test_same_bytes_again_and_a_figure_a_model(root):
         assert "left is left" in a.caption
 
 
+def test_the_methods_say_what_was_done():
+    said = PET.words(settings({"frame_fwhm": 4}, {"fwhm": 8, "resolution": 4}))
+    for words in ("spectral analysis", "MA1", "1 over the end of the scan", "4 mm (FWHM)", "8 mm"):
+        assert words in said
+    assert "maps" not in PET.words(settings({"model": []}))
+    assert "Cunningham" in PET.citations["spectral"]
+
+
 def test_a_plan_that_asks_for_what_is_not_there_is_refused():
     for maps in ({"model": ["2tcm"]}, {"outcome": ["BPND"]}, {"model": ["ma1"], "outcome": ["K1"]}):
         with pytest.raises(ValueError, match=r"2tcm|BPND|K1|logan"):
