@@ -58,7 +58,8 @@ def profile_interval(
     lower, upper : float
         Where the least RSS at a fixed V_T exceeds the least of all by the
         factor ``1 + F_level(1, df)/df``; ``inf`` when that does not happen below
-        1000 times the estimate: the scan does not bound V_T from above.
+        1000 times the estimate, or only because the slowest rate may not be
+        slower than its bound: the scan does not bound V_T from above.
 
     Raises
     ------
@@ -84,9 +85,12 @@ def profile_interval(
     profile = _profile(frames.to_injection(values), grid, w, vB, estimate)
 
     def above(ln_value: float) -> float:
-        return profile(float(np.exp(ln_value))) - limit
+        return profile(float(np.exp(ln_value)))[0] - limit
 
-    return _limit(above, np.log(VT), -1), _limit(above, np.log(VT), 1)
+    lower, upper = _limit(above, np.log(VT), -1), _limit(above, np.log(VT), 1)
+    if np.isfinite(upper) and profile(upper)[1] <= LN_MIN + 1e-6:
+        upper = float("inf")
+    return lower, upper
 
 
 def _limit(above: Callable[[float], float], start: float, sign: int) -> float:
@@ -102,8 +106,8 @@ def _limit(above: Callable[[float], float], start: float, sign: int) -> float:
 
 def _profile(
     tac: Array, grid: Grid, w: Array, vB: float | Literal["free"], estimate: Array
-) -> Callable[[float], float]:
-    """Return the least RSS as a function of V_T.
+) -> Callable[[float], tuple[float, float]]:
+    """Return the least RSS, and ln of the slowest rate there, as functions of V_T.
 
     Given the rates, V_T is a linear condition on amplitudes and blood volume,
     ``sum beta_i/theta_i + vB V_T = V_T``: one more, hard equation of the linear
@@ -120,7 +124,7 @@ def _profile(
     n_exp = estimate.size
     last = [estimate]
 
-    def profile(VT: float) -> float:
+    def profile(VT: float) -> tuple[float, float]:
         table[:, -1] = hard / VT / rates
         blood[-1], y[-1] = hard, hard * (1 - held)
         gram = compartment.gram_matrix(table)
@@ -136,7 +140,7 @@ def _profile(
             )
             if rss < best:
                 best, last[0] = float(rss), ln[:n_exp]
-        return best
+        return best, float(last[0].min())
 
     return profile
 

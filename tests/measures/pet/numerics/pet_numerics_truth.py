@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 from ekbom.measures.pet.frames import Frames
@@ -78,7 +80,7 @@ def gauss_means(
     for f, (s, e) in enumerate(zip(frames.start, frames.end, strict=True)):
         inside = edges[(edges >= s) & (edges <= e)]
         top = bottom = 0.0
-        for a, b in zip(inside[:-1], inside[1:], strict=True):
+        for a, b in itertools.pairwise(inside):
             t, w = rule(a, b)
             fall = np.exp(-decay * (t - s))
             top += w @ (fall * np.array([convolved(v) for v in t]))

@@ -224,9 +224,7 @@ def test_curves_that_hold_nothing():
     tacs[0] = 0
     tacs[1, 4] = np.nan
     for model in MODELS:
-        found = fit(
-            tacs, frames, given_, model=model, weight_reference=tacs[2], **_how(model)
-        )
+        found = fit(tacs, frames, given_, model=model, weight_reference=tacs[2], **_how(model))
         assert found.flags[0] == found.flags[1] == ("no_data",)
         assert np.isnan(found.params[found.outcome][:2]).all()
         assert np.isfinite(found.params[found.outcome][2])
