@@ -18,6 +18,7 @@ from ekbom.measures.pet.convolve import SHORT_SHARE, Grid, make_grid
 from ekbom.measures.pet.flags import CV_HIGH, EXTRAPOLATED, K4_SMALL, FlagList
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
+from ekbom.measures.pet.outcomes import outcomes
 from ekbom.measures.pet.select import aicc
 from ekbom.measures.pet.weights import weights as frame_weights
 
@@ -290,7 +291,7 @@ def _fit_compartment(
     raw = compartment.fit_exponentials(
         values, grid, w, n_exp=n_exp, trap=trap, vB=None if vB == "free" else float(vB)
     )
-    params, se = compartment.outcomes(model, raw)
+    params, se = outcomes(model, raw)
     theta, phi = raw.theta[:, :n_exp], raw.phi[:, :n_exp]
     slow = theta < 1 / end
     extra: dict[str, Array] = {}

@@ -13,7 +13,8 @@ from scipy.stats import f as fisher
 
 from ekbom.errors import Refused
 from ekbom.measures.pet import compartment
-from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, polish, scan
+from ekbom.measures.pet._scan import scan
+from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, polish
 from ekbom.measures.pet.convolve import Grid, basis, make_grid
 from ekbom.measures.pet.fit import fit
 from ekbom.measures.pet.frames import Frames

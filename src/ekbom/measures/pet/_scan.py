@@ -1,0 +1,118 @@
+"""Where to start: every pair of a table of rates, scored under the box.
+
+The optimum over the box lies inside one of its faces, where it is the plain
+least-squares solution. For a pair of rates with both amplitudes positive the
+faces are three (blood volume free, 0, at its bound); with one amplitude zero
+it is a single row, scored beforehand.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from ekbom.measures.pet._varpro import VB_MAX
+
+# Pairs of the table this nearly parallel are left to the polish.
+_PARALLEL = 1e-10
+
+
+@njit(cache=True, error_model="numpy")
+def _better_pair(h1, h2, g11, g22, g12):  # type: ignore[no-untyped-def]
+    """Return (reduction of the RSS, beta1, beta2) of two columns."""
+    det = g11 * g22 - g12 * g12
+    if not det > _PARALLEL * g11 * g22:
+        return 0.0, -1.0, -1.0
+    b1 = (h1 * g22 - h2 * g12) / det
+    b2 = (h2 * g11 - h1 * g12) / det
+    return b1 * h1 + b2 * h2, b1, b2
+
+
+@njit(cache=True, error_model="numpy")
+def scan(B, G, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-def]
+    """Find the pair of table rows (or the row) with the least RSS under the box.
+
+    Parameters
+    ----------
+    B : (K, F) array
+        Weighted table; the last row is the fixed second column if ``last_fixed``.
+    G : (K, K) array
+        ``B B'``.
+    q : (F,) array
+        Weighted whole blood; ignored when ``vb_free`` is false.
+    P : (K,) array
+        ``B q``.
+    y : (F,) array
+    pairs, last_fixed, vb_free : bool
+
+    Returns
+    -------
+    i, j : int
+        Rows, i <= j; j = -1 when one column alone is as good as any pair.
+    """
+    K, F = B.shape
+    h = np.empty(K)
+    yy = hq = qq = 0.0
+    for f in range(F):
+        yy += y[f] * y[f]
+        hq += q[f] * y[f]
+        qq += q[f] * q[f]
+    for k in range(K):
+        dot = 0.0
+        for f in range(F):
+            dot += B[k, f] * y[f]
+        h[k] = dot
+    free = vb_free and qq > 0.0
+    # rss of blood alone at 0, at its own best and at its upper bound
+    cap = yy - 2.0 * VB_MAX * hq + VB_MAX * VB_MAX * qq
+    best = np.inf
+    bi, bj = 0, -1
+    tops = K - 1 if last_fixed else K
+    for i in range(tops):
+        # one column: the three states of the blood volume
+        if h[i] > 0.0:
+            rss = yy - h[i] * h[i] / G[i, i]
+            if rss < best:
+                best, bi, bj = rss, i, -1
+        if free:
+            g = G[i, i] - P[i] * P[i] / qq
+            t = h[i] - P[i] * hq / qq
+            if g > _PARALLEL * G[i, i] and t > 0.0:
+                rss = yy - hq * hq / qq - t * t / g
+                vb = (hq - t / g * P[i]) / qq
+                if rss < best and vb >= 0.0 and vb <= VB_MAX:
+                    best, bi, bj = rss, i, -1
+            t = h[i] - VB_MAX * P[i]
+            if t > 0.0:
+                rss = cap - t * t / G[i, i]
+                if rss < best:
+                    best, bi, bj = rss, i, -1
+    if not pairs:
+        return bi, bj
+    for i in range(tops):
+        for j in range(K - 1 if last_fixed else i + 1, K):
+            if free:
+                low, b1, b2 = _better_pair(
+                    h[i] - P[i] * hq / qq,
+                    h[j] - P[j] * hq / qq,
+                    G[i, i] - P[i] * P[i] / qq,
+                    G[j, j] - P[j] * P[j] / qq,
+                    G[i, j] - P[i] * P[j] / qq,
+                )
+                rss = yy - hq * hq / qq - low
+                # with the blood free the bound on what any face can reach
+                if b1 != -1.0 and rss >= best:
+                    continue
+                vb = (hq - b1 * P[i] - b2 * P[j]) / qq
+                if b1 > 0.0 and b2 > 0.0 and vb >= 0.0 and vb <= VB_MAX:
+                    best, bi, bj = rss, i, j
+                    continue
+                low, b1, b2 = _better_pair(
+                    h[i] - VB_MAX * P[i], h[j] - VB_MAX * P[j], G[i, i], G[j, j], G[i, j]
+                )
+                if b1 > 0.0 and b2 > 0.0 and cap - low < best:
+                    best, bi, bj = cap - low, i, j
+            low, b1, b2 = _better_pair(h[i], h[j], G[i, i], G[j, j], G[i, j])
+            if b1 > 0.0 and b2 > 0.0 and yy - low < best:
+                best, bi, bj = yy - low, i, j
+    return bi, bj
