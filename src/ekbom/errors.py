@@ -81,7 +81,10 @@ class Refused(EkbomError):
 
 
 class OutputRefused(Refused):
-    """The output could not be written (disk full, read-only, no permission)."""
+    """The output could not be written (disk full, read-only, no permission).
+
+    Parameters are those of :class:`Refused`.
+    """
 
 
 def _rebuild(kind: type[Refused], parts: dict[str, str | None]) -> Refused:

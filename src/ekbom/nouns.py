@@ -51,7 +51,9 @@ class Unit:
     @property
     def folder(self) -> str:
         """Folder inside a derivative tree, e.g. ``sub-13/ses-retest``."""
-        return self.participant if self.session is None else f"{self.participant}/ses-{self.session}"
+        return (
+            self.participant if self.session is None else f"{self.participant}/ses-{self.session}"
+        )
 
     def as_columns(self) -> dict[str, str]:
         """Return the identifying columns of a long table (``n/a`` when absent)."""
@@ -66,9 +68,22 @@ class Unit:
 class Score:
     """A named number with its unit and uncertainty.
 
-    ``region`` carries its segmentation (``gtmseg:Left-Thalamus``) or is
-    ``"n/a"``; ``method`` names the kinetic model or rule set; ``flags`` are
-    short words, empty when nothing is to be said. Missing numbers are NaN.
+    Parameters
+    ----------
+    parameter : str
+        What it is: ``"VT"``, ``"PLMS_index"``.
+    value : float
+        The number; NaN when missing.
+    unit : str
+        Its unit, ``"1"`` for a pure number.
+    region : str
+        With its segmentation, ``"gtmseg:Left-Thalamus"``, or ``"n/a"``.
+    method : str
+        Kinetic model or rule set, or ``"n/a"``.
+    se, lower, upper : float
+        Standard error and 95 % interval; NaN when unknown.
+    flags : tuple of str
+        Short words; empty when nothing is to be said.
     """
 
     parameter: str
@@ -84,7 +99,17 @@ class Score:
 
 @dataclass(frozen=True)
 class Column:
-    """What a table column means: description and unit, written to the JSON."""
+    """What a table column means, for the JSON beside the table.
+
+    Parameters
+    ----------
+    description : str
+        What the column holds.
+    unit : str, optional
+        Unit of its numbers.
+    levels : mapping of str to str, optional
+        Meaning of each word that may stand in it.
+    """
 
     description: str
     unit: str | None = None
@@ -95,9 +120,17 @@ class Column:
 class Table:
     """A table for people and programs: rows, column meanings, and a sidecar.
 
-    ``name`` is the end of the file name: ``desc-gtmseg_kinpar`` becomes
-    ``sub-01_ses-x_desc-gtmseg_kinpar.tsv`` with a ``.json`` of the same stem.
-    ``meta`` holds what else the sidecar says (model, weights, delay ...).
+    Parameters
+    ----------
+    name : str
+        End of the file name: ``desc-gtmseg_kinpar`` becomes
+        ``sub-01_ses-x_desc-gtmseg_kinpar.tsv``, with a ``.json`` of the same stem.
+    frame : pandas.DataFrame
+        The rows.
+    columns : mapping of str to Column
+        What each column means.
+    meta : mapping
+        What else the sidecar says (model, weights, delay ...).
     """
 
     name: str
@@ -110,10 +143,22 @@ class Table:
 class Map:
     """A 3-D image with its place, unit and name.
 
-    ``values`` is (X, Y, Z) float32; ``affine`` maps index to RAS+ mm;
-    ``space`` is a BIDS space label (``MNI152NLin2009aSym``, ``orig`` ...);
-    ``name`` is the end of the file name, ``desc-ma1_VT_mimap``; ``parameter``
-    and ``method`` are those of :class:`Score`, by which a question finds it.
+    Parameters
+    ----------
+    name : str
+        End of the file name, ``desc-ma1_VT_mimap``.
+    values : (X, Y, Z) float32
+        NaN where there is nothing.
+    affine : (4, 4) float
+        Index to RAS+ mm.
+    unit : str
+        Unit of the values.
+    space : str
+        BIDS space label (``MNI152NLin2009aSym``, ``orig`` ...).
+    parameter, method : str
+        As in :class:`Score`; a question finds the map by them.
+    meta : mapping
+        What else the sidecar says.
     """
 
     name: str
@@ -128,7 +173,19 @@ class Map:
 
 @dataclass(frozen=True)
 class Figure:
-    """A finished picture: SVG text or PNG bytes, and the words under it."""
+    """A finished picture and the words under it.
+
+    Parameters
+    ----------
+    name : str
+        End of the file name, ``desc-blood``.
+    data : bytes
+        SVG text or PNG.
+    caption : str
+        What it shows, with model and settings.
+    kind : {"svg", "png"}
+        Format, and file extension.
+    """
 
     name: str
     data: bytes
@@ -140,9 +197,15 @@ class Figure:
 class Note:
     """Something a reader must know about a unit: a warning or a permission used.
 
-    ``code`` is a short fixed word (``blood-sorted``); ``permission`` is true
-    when the plan had to allow what was done, which makes the study give its
-    answers with and without this person.
+    Parameters
+    ----------
+    code : str
+        A short fixed word (``blood-sorted``).
+    text : str
+        One sentence with the figures.
+    permission : bool
+        True when the plan had to allow what was done, which makes the study
+        give its answers with and without this person.
     """
 
     code: str
@@ -152,7 +215,23 @@ class Note:
 
 @dataclass(frozen=True)
 class Product:
-    """All that a measure got out of one unit."""
+    """All that a measure got out of one unit.
+
+    Parameters
+    ----------
+    scores : sequence of Score
+        Rows of ``measures.tsv``.
+    tables : sequence of Table
+        Written beside each other with their sidecars.
+    maps : sequence of Map
+        Images.
+    figures : sequence of Figure
+        For quality control.
+    notes : sequence of Note
+        Warnings, and permissions used.
+    meta : mapping
+        What the step's sidecar says beyond its key.
+    """
 
     scores: Sequence[Score] = ()
     tables: Sequence[Table] = ()
@@ -166,10 +245,18 @@ class Product:
 class BidsFile:
     """A file of the study: where it is and what its name says.
 
-    ``entities`` holds key-value pairs without prefixes (``{"sub": "01",
-    "ses": "x", "desc": "gtmseg"}``); ``scope`` is ``"raw"`` or the name of
-    the derivative folder; ``datatype`` is ``"pet"``, ``"anat"`` ... or
-    ``None`` when the folder has none.
+    Parameters
+    ----------
+    path : Path
+        Where it lies.
+    entities : mapping of str to str
+        ``{"sub": "01", "ses": "x", "desc": "gtmseg"}``.
+    suffix, extension : str
+        ``"tacs"`` and ``".tsv"``.
+    datatype : str or None
+        ``"pet"``, ``"anat"`` ...; ``None`` when its folder names none.
+    scope : str
+        ``"raw"``, or the name of the derivative folder.
     """
 
     path: Path
@@ -222,9 +309,15 @@ class Files(Protocol):
 class Inputs:
     """The files one unit's measure will read: part of the key of the step.
 
-    ``files`` maps a role (``"blood"``) to paths; ``extra`` holds other facts
-    that shape the result (weight of the person, permissions of this scan).
-    It must be picklable and ``extra`` JSON-serialisable.
+    Parameters
+    ----------
+    unit : Unit
+        Whose files they are.
+    files : mapping of str to sequence of Path
+        A role (``"blood"``) and its paths.
+    extra : mapping
+        Other facts that shape the result (weight of the person, permissions
+        of this scan); JSON-serialisable.
     """
 
     unit: Unit
