@@ -175,6 +175,7 @@ def mosaic(
     significant: Image | None,
     *,
     label: str,
+    full: float | None = None,
     columns: int = 7,
     count: int = 14,
 ) -> Figure:
@@ -191,6 +192,9 @@ def mosaic(
         part is drawn.
     label : str
         Under the colour bar.
+    full : float, optional
+        Statistic of full colour is at least this: that of corrected
+        significance, so that a map of nothing looks like one.
     columns, count : int
         Slices a row, and in all.
 
@@ -212,6 +216,7 @@ def mosaic(
     top = float(np.quantile(np.abs(finite), 0.999)) if finite.size else 1.0
     if significant is not None and finite.size:
         top = max(top, float(np.abs(finite).max()) * 0.9)
+    top = max(top, full or 0.0)
     total = figure.get_size_inches()[1]
     y = total
     for part in range(parts):
@@ -318,6 +323,7 @@ def viewer(
     *,
     threshold: float,
     name: str,
+    full: float | None = None,
 ) -> dict[str, Any]:
     """Return what the slice viewer on the page needs, as JSON-ready values.
 
@@ -331,6 +337,8 @@ def viewer(
         Where the slider of ``|statistic|`` starts.
     name : str
         Name of the statistic (``t``).
+    full : float, optional
+        Statistic of full colour is at least this.
 
     Returns
     -------
@@ -348,6 +356,7 @@ def viewer(
         "name": name,
         "threshold": round(float(threshold), 4),
         "top": round(top, 4),
+        "full": round(max(top, full or 0.0), 4),
         "peak": _peak(statistic),
         "stat": {**_volume(coded.astype("<i2"), statistic.affine), "scale": scale},
     }

@@ -48,8 +48,9 @@ def blocks(answer: Answered, key: str) -> list[Block]:
     mean_name = next((n for n in answer.maps if "mean" in n), None)
     mean = brain.load(answer.maps[mean_name]) if mean_name else None
     under, under_name = brain.background(space, mean, statistic)
+    start, wise = _thresholds(answer, statistic)
     shown = significant if significant is not None and significant.values.any() else None
-    drawn = brain.mosaic(under, statistic, shown, label=f"{symbol} statistic")
+    drawn = brain.mosaic(under, statistic, shown, full=wise, label=f"{symbol} statistic")
     step = " × ".join(f"{s:g}" for s in statistic.step)
     words = Markup(
         "Axial slices over {}, height in mm, left is left; {}, statistic on a {} mm grid. {}"
@@ -68,8 +69,7 @@ def blocks(answer: Answered, key: str) -> list[Block]:
             intervals=limits(every),
         )
         out.append(Block("grid", whole, fold="Every column of this table"))
-    start, wise = _thresholds(answer, statistic)
-    seen = brain.viewer(statistic, _labels(answer), threshold=start, name=symbol)
+    seen = brain.viewer(statistic, _labels(answer), threshold=start, name=symbol, full=wise)
     below = brain.grey_volume(under)
     digest = hashlib.sha256(below["data"].encode()).hexdigest()[:12]
     level = numbers.level(alpha_of(answer))

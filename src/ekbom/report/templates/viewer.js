@@ -17,14 +17,16 @@
   async function volume(v, Kind) {
     const data = await unpack(v.data, Kind), [nx, ny, nz] = v.shape, m = inverse(v.affine);
     const row = (r, w) => m[r][0] * w[0] + m[r][1] * w[1] + m[r][2] * w[2] + m[r][3];
+    const pick = (i, j, k) => i < nx && j < ny && k < nz ? data[i + nx * (j + ny * k)] : 0;
     return {shape: v.shape, affine: v.affine, smooth(w) { // linear; 0 when the nearest voxel is outside
       if (!this.at(w, 0)) return 0;
-      const f = [0, 1, 2].map(d => Math.min(v.shape[d] - 1, Math.max(0, row(d, w)))), a = f.map(Math.floor);
+      const x = Math.max(0, row(0, w)), y = Math.max(0, row(1, w)), z = Math.max(0, row(2, w));
+      const i = Math.floor(x), j = Math.floor(y), k = Math.floor(z);
       let sum = 0, share = 0;
       for (let n = 0; n < 8; n++) {
-        let s = 1;
-        const p = a.map((x, d) => { const up = n >> d & 1; s *= up ? f[d] - x : 1 - f[d] + x; return Math.min(v.shape[d] - 1, x + up); });
-        const g = s ? data[p[0] + nx * (p[1] + ny * p[2])] : 0;
+        const a = n & 1, b = n >> 1 & 1, c = n >> 2;
+        const s = (a ? x - i : 1 - x + i) * (b ? y - j : 1 - y + j) * (c ? z - k : 1 - z + k);
+        const g = s > 0 ? pick(i + a, j + b, k + c) : 0;
         if (g) { sum += s * g; share += s; }
       }
       return sum / share;
@@ -74,7 +76,7 @@
           w[u] = lo[u] + c * step; w[v] = hi[v] - r * step;
           const g = under.smooth(w), t = value(w);
           let rgb = g ? [70 + 0.66 * g, 70 + 0.66 * g, 70 + 0.66 * g] : null;
-          if (Math.abs(t) >= limit && t !== 0) rgb = colour(t / data.top);
+          if (Math.abs(t) >= limit && t !== 0) rgb = colour(t / data.full);
           if (!rgb) continue;
           px[o] = rgb[0]; px[o + 1] = rgb[1]; px[o + 2] = rgb[2]; px[o + 3] = 255;
         }
@@ -114,5 +116,8 @@
     draw();
   }
   for (const box of document.querySelectorAll(".viewer"))
-    start(box).catch(() => { box.querySelector(".says").textContent = "This browser cannot unpack the images; the slices above show the same."; });
+    start(box).catch(() => {
+      box.textContent = "This browser cannot unpack the images of the viewer; the slices above show the same.";
+      box.classList.add("ready");
+    });
 })();
