@@ -54,8 +54,14 @@ def test_other_grids_and_nothing_left_are_refused():
         stack([Volume(a, GRID), Volume(b, other)], names=["a.nii", "b.nii"])
     assert no.value.what == checks.GRIDS_DIFFER.what
     assert no.value.file == "b.nii"
+    for empty in (np.full(GRID.shape, np.nan), np.full(GRID.shape, 2.0)):
+        with pytest.raises(Refused) as no:
+            stack([Volume(a, GRID), Volume(empty, GRID)], names=["a.nii", "b.nii"])
+        assert (no.value.what, no.value.file) == (checks.EMPTY_MAP.what, "b.nii")
+    left, right = a.copy(), b.copy()
+    left[0], right[1] = np.nan, np.nan
     with pytest.raises(Refused) as no:
-        stack([Volume(a, GRID), Volume(np.full(GRID.shape, np.nan), GRID)])
+        stack([Volume(left, GRID), Volume(right, GRID)])
     assert no.value.what == checks.EMPTY_MASK.what
     with pytest.raises(Refused):
         stack([])

@@ -129,16 +129,15 @@ NAN_INSIDE = Message(
     expected="at most 1 % missing",
     mend="Give a mask inside the field of view, or mend the image.",
 )
+FIELD_OF_VIEW = Message(
+    "The image covers too little of the brain mask.",
+    expected="activity in at least 70 % of the mask",
+    mend="Give the brain mask of this scan, or leave the scan out.",
+)
 UNREADABLE = Message(
     "The image cannot be read.",
     expected="a complete NIfTI file (.nii or .nii.gz)",
     mend="Copy or convert the file again; it may be cut short.",
-)
-UNIT_MISSING = Message(
-    "The image does not say in which unit its values are.",
-    expected="Units in the JSON, one of Bq/mL, BQML, kBq/mL, MBq/mL, nCi/mL, uCi/mL",
-    mend="Add Units to the JSON of the image.",
-    field="Units",
 )
 NOT_INTEGER_LABELS = Message(
     "The label image holds values that are not whole numbers.",
@@ -186,9 +185,11 @@ QFORM_MISSING_NOTE = "qform_code 0, sform_code {sform}: the sform is used"
 BELOW_VOXEL_NOTE = (
     "FWHM {fwhm:g} mm is below the voxel size {voxel:g} mm: next to nothing is smoothed"
 )
+FIELD_OF_VIEW_NOTE = (
+    "{share:.0f} % of the brain mask holds no activity: the field of view may be cut"
+)
 MISSING_ROWS_NOTE = "labels without a row in the table, left out: {labels}"
 EMPTY_LABELS_NOTE = "rows of the table without any voxel, left out: {names}"
-SPACE_MISMATCH_NOTE = "label image in space {labels}, map in space {map}: 1-2 mm apart at places"
 
 
 def require_mask(mask: NDArray[np.bool_], *, file: object = None, found: str | None = None) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.errors import Refused
-from ekbom.space.checks import EMPTY_MASK
+from ekbom.space.checks import EMPTY_MASK, require_values
 from ekbom.space.grid import Grid
 from ekbom.space.image import Volume
 
@@ -112,7 +112,8 @@ def stack(
     Raises
     ------
     Refused
-        No map, grids that differ, or fewer than two voxels left.
+        No map, grids that differ, a map without information or with absurd
+        values, or fewer than two voxels left.
     """
     called = list(names) if names is not None else [f"map {k + 1}" for k in range(len(maps))]
     if not maps:
@@ -124,6 +125,8 @@ def stack(
         grid.require(mask.grid, mine=called[0], theirs="the mask")
     rows = np.stack([np.asarray(image.values, dtype=np.float64).ravel() for image in maps])
     there = np.isfinite(rows)
+    for row, known, name in zip(rows, there, called, strict=True):
+        require_values(row[known], file=name)
     count = there.sum(axis=0)
     considered = count > 0
     if mask is not None:

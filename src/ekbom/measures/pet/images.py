@@ -28,9 +28,10 @@ from ekbom.measures.pet.regions import Curves, join
 from ekbom.measures.pet.settings import PETSettings
 from ekbom.measures.pet.spectral import UNITS
 from ekbom.measures.pet.tstar import choose_tstar
-from ekbom.measures.pet.voxels import VoxelFit
+from ekbom.measures.pet.voxels import VoxelFit, with_signal
 from ekbom.nouns import Figure, Map, Note
 from ekbom.space import Grid, LabelImage, resample, smooth, template
+from ekbom.space.checks import FIELD_OF_VIEW, FIELD_OF_VIEW_NOTE
 from ekbom.space.labels import region_curves
 from ekbom.space.smooth import smoothing_note
 from ekbom.space.template import SPACE
@@ -159,6 +160,11 @@ def maps_of(
     -------
     Maps
         Only notes when no model is asked for, nothing without an image.
+
+    Raises
+    ------
+    Refused
+        When less than 70 % of the brain mask holds activity.
     """
     if image is None:
         return Maps()
@@ -167,6 +173,7 @@ def maps_of(
         return Maps(notes=notes)
     maps: list[Map] = []
     figures: list[Figure] = []
+    notes += _covered(image)
     curves = _calm(image, settings.maps.frame_fwhm)
     for model in settings.maps.model:
         start = None
@@ -182,6 +189,18 @@ def maps_of(
         if settings.figures:
             figures.append(_figure(image, fit, made))
     return Maps(maps, tuple(dict.fromkeys(notes)), figures)
+
+
+def _covered(image: DynamicImage) -> list[Note]:
+    """Refuse an image of which more than 30 % of the brain is missing, note 10 %."""
+    missing = 100.0 * (1.0 - float(with_signal(image.brain_curves).mean()))
+    if missing > 30.0:
+        raise FIELD_OF_VIEW.refused(
+            file=image.source, found=f"{100 - missing:.0f} % of the mask ({image.mask_source})"
+        )
+    if missing > 10.0:
+        return [Note("field-of-view", FIELD_OF_VIEW_NOTE.format(share=missing))]
+    return []
 
 
 def _calm(image: DynamicImage, fwhm: float) -> Array:
