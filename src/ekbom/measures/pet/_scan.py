@@ -29,7 +29,7 @@ def _better_pair(h1, h2, g11, g22, g12):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def scan(B, G, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-def]
+def scan(B, G, Gp, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-def]
     """Find the pair of table rows (or the row) with the least RSS under the box.
 
     Parameters
@@ -38,6 +38,8 @@ def scan(B, G, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-
         Weighted table; the last row is the fixed second column if ``last_fixed``.
     G : (K, K) array
         ``B B'``.
+    Gp : (K, K) array
+        The same of rows made orthogonal to ``q``.
     q : (F,) array
         Weighted whole blood; ignored when ``vb_free`` is false.
     P : (K,) array
@@ -63,6 +65,9 @@ def scan(B, G, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-
             dot += B[k, f] * y[f]
         h[k] = dot
     free = vb_free and qq > 0.0
+    hp = np.empty(K)
+    for k in range(K):
+        hp[k] = h[k] - P[k] * hq / qq if free else h[k]
     # rss of blood alone at 0, at its own best and at its upper bound
     cap = yy - 2.0 * VB_MAX * hq + VB_MAX * VB_MAX * qq
     best = np.inf
@@ -75,37 +80,39 @@ def scan(B, G, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-
             if rss < best:
                 best, bi, bj = rss, i, -1
         if free:
-            g = G[i, i] - P[i] * P[i] / qq
-            t = h[i] - P[i] * hq / qq
-            if g > _PARALLEL * G[i, i] and t > 0.0:
-                rss = yy - hq * hq / qq - t * t / g
-                vb = (hq - t / g * P[i]) / qq
+            g, top = Gp[i, i], hp[i]
+            if g > _PARALLEL * G[i, i] and top > 0.0:
+                rss = yy - hq * hq / qq - top * top / g
+                vb = (hq - top / g * P[i]) / qq
                 if rss < best and vb >= 0.0 and vb <= VB_MAX:
                     best, bi, bj = rss, i, -1
-            t = h[i] - VB_MAX * P[i]
-            if t > 0.0:
-                rss = cap - t * t / G[i, i]
+            top = h[i] - VB_MAX * P[i]
+            if top > 0.0:
+                rss = cap - top * top / G[i, i]
                 if rss < best:
                     best, bi, bj = rss, i, -1
     if not pairs:
         return bi, bj
+    # with the blood free nothing a pair can reach on any face is below `base - num/det`
+    M, t, base = (Gp, hp, yy - hq * hq / qq) if free else (G, h, yy)
+    diagonal = np.empty(K)
+    for k in range(K):
+        diagonal[k] = M[k, k]
     for i in range(tops):
+        ti, mi = t[i], diagonal[i]
+        need = base - best
         for j in range(K - 1 if last_fixed else i + 1, K):
+            tj, mj, mij = t[j], diagonal[j], M[i, j]
+            det = mi * mj - mij * mij
+            if ti * ti * mj - 2.0 * ti * tj * mij + tj * tj * mi <= need * det:
+                continue
             if free:
-                low, b1, b2 = _better_pair(
-                    h[i] - P[i] * hq / qq,
-                    h[j] - P[j] * hq / qq,
-                    G[i, i] - P[i] * P[i] / qq,
-                    G[j, j] - P[j] * P[j] / qq,
-                    G[i, j] - P[i] * P[j] / qq,
-                )
-                rss = yy - hq * hq / qq - low
-                # with the blood free the bound on what any face can reach
-                if b1 != -1.0 and rss >= best:
-                    continue
+                low, b1, b2 = _better_pair(ti, tj, mi, mj, mij)
                 vb = (hq - b1 * P[i] - b2 * P[j]) / qq
                 if b1 > 0.0 and b2 > 0.0 and vb >= 0.0 and vb <= VB_MAX:
-                    best, bi, bj = rss, i, j
+                    if base - low < best:
+                        best, bi, bj = base - low, i, j
+                        need = base - best
                     continue
                 low, b1, b2 = _better_pair(
                     h[i] - VB_MAX * P[i], h[j] - VB_MAX * P[j], G[i, i], G[j, j], G[i, j]
@@ -115,4 +122,5 @@ def scan(B, G, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-untyped-
             low, b1, b2 = _better_pair(h[i], h[j], G[i, i], G[j, j], G[i, j])
             if b1 > 0.0 and b2 > 0.0 and yy - low < best:
                 best, bi, bj = yy - low, i, j
+            need = base - best
     return bi, bj

@@ -113,12 +113,13 @@ def fit_exponentials(
     status = np.full(N, NO_DATA, dtype=np.int64)
     usable = np.isfinite(kept).all(axis=1) & (kept > 0).any(axis=1)
     gram, cross = gram_matrix(table), products(table, blood)
+    apart = apart_from(gram, cross, blood)
     clean = np.where(np.isfinite(data), data, 0.0)
 
     def work(rows: NDArray[np.int64]) -> None:
         _fit_rows(
-            rows, clean, ln_rate, table, gram, cross, n_exp, trap, vB is None, held, root, blood,
-            grid.whole_blood_mean, grid.arrays, theta, phi, volume, rss, fitted, cov, status,
+            rows, clean, ln_rate, table, gram, apart, cross, n_exp, trap, vB is None, held, root,
+            blood, grid.whole_blood_mean, grid.arrays, theta, phi, volume, rss, fitted, cov, status,
         )  # fmt: skip
 
     share_rows(np.flatnonzero(usable), work)
@@ -151,6 +152,12 @@ def products(B, q):  # type: ignore[no-untyped-def]
             dot += B[k, f] * q[f]
         P[k] = dot
     return P
+
+
+def apart_from(gram: Array, cross: Array, q: Array) -> Array:
+    """Return the Gram matrix of rows made orthogonal to ``q``, given ``B q``."""
+    length = float(np.sum(q * q))
+    return gram - np.outer(cross, cross) / length if length > 0 else gram
 
 
 @njit(cache=True, error_model="numpy")
@@ -220,7 +227,7 @@ def covariance(J, use, variance, out):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, error_model="numpy", nogil=True)
 def _fit_rows(  # type: ignore[no-untyped-def]
-    rows, data, ln_rate, table, gram, P, n_exp, trap, vb_free, held, root, blood, blood_mean,
+    rows, data, ln_rate, table, gram, apart, P, n_exp, trap, vb_free, held, root, blood, blood_mean,
     grid, theta, phi, volume, rss, fitted, cov, status,
 ):  # fmt: skip
     F = data.shape[1]
@@ -232,7 +239,7 @@ def _fit_rows(  # type: ignore[no-untyped-def]
         n = rows[row]
         y = data[n]
         lt, coef = np.zeros(2), np.zeros(3)
-        i, j = scan(table, gram, blood, P, y, n_exp == 2, trap, vb_free)
+        i, j = scan(table, gram, apart, blood, P, y, n_exp == 2, trap, vb_free)
         lt[0] = ln_rate[i]
         # with one column as good as any pair the other rate is anywhere but there
         lt[1] = ln_rate[j] if 0 <= j < ln_rate.size else lt[0] - 1.0

@@ -130,7 +130,8 @@ def _profile(
         blood[-1], y[-1] = hard, hard * (1 - held)
         gram = compartment.gram_matrix(table)
         cross = compartment.products(table, blood)
-        i, j = scan(table, gram, blood, cross, y, n_exp == 2, False, vB == "free")
+        apart = compartment.apart_from(gram, cross, blood)
+        i, j = scan(table, gram, apart, blood, cross, y, n_exp == 2, False, vB == "free")
         found = ln_rate[[i, j if j >= 0 else max(i - 1, 0)]][:n_exp]
         best = np.inf
         for start in (found, estimate, last[0]):
