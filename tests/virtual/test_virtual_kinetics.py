@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
+from scipy.linalg import expm
 
 from ekbom.measures.pet.tracers import tracer
 from ekbom.virtual.blood import draw_arterial
 from ekbom.virtual.design import load
-from ekbom.virtual.kinetics import STEP_S, Rates, frame_means, time_grid
+from ekbom.virtual.kinetics import STEP_S, Rates, _exponential, frame_means, time_grid
 from ekbom.virtual.scanner import Timing
 
 DPN = tracer("diprenorphine")
@@ -88,6 +89,18 @@ def test_a_constant_source_keeps_its_value_and_an_undecaying_one_rises_with_lamb
     )
     slope = np.polyfit((TIMING.start + TIMING.end) / 2, np.log(found), 1)[0]
     assert slope == pytest.approx(TIMING.decay, rel=5e-3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.floats(-0.2, 0.2), min_size=16, max_size=16))
+def test_the_exponential_is_that_of_scipy(values):
+    m = np.array(values).reshape(1, 4, 4)
+    np.testing.assert_allclose(_exponential(m)[0], expm(m[0]), rtol=1e-13, atol=1e-15)
+
+
+def test_rates_too_fast_for_the_step_are_an_error():
+    with pytest.raises(ValueError, match="too fast"):
+        frame_means(rates(k2=200.0), GRID, GRID, np.array([0.0]), np.array([1.0]), 0.03)
 
 
 def test_blood_share_is_linear_in_vB():

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.tracers import Tracer, tracer
@@ -54,6 +55,8 @@ class VirtualStudy:
         Weights of the sources in voxels, and in labels.
     noise : float
         Noise scale of the scanner.
+    share : (S,) array
+        Mean share of each source in a voxel of the brain.
     """
 
     design: Design
@@ -68,6 +71,7 @@ class VirtualStudy:
     anatomy: Anatomy
     mixing: Mixing
     noise: float
+    share: NDArray[np.float64]
 
     @classmethod
     def plan(cls, design: Design, root: Path, size: str, seed: int) -> VirtualStudy:
@@ -86,6 +90,7 @@ class VirtualStudy:
         named = sources(found)
         _check_regions(design, named)
         resolution = SIZES[size] or _ROI_RESOLUTION
+        place = anatomy(named, resolution)
         return cls(
             design,
             root,
@@ -96,9 +101,10 @@ class VirtualStudy:
             people,
             centres(people),
             named,
-            anatomy(named, resolution),
+            place,
             mixing(named, resolution, design.scanner.psf_fwhm_mm),
             _noise(design, found, timing),
+            place.weights[place.brain].mean(axis=0),
         )
 
     @property

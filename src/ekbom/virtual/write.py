@@ -79,8 +79,7 @@ def write_curves(
     rng : numpy.random.Generator
         Stream of the scan.
     """
-    brain = np.asarray(study.anatomy.weights[study.anatomy.brain].mean(axis=0))
-    floor = study.design.scanner.noise_floor * np.einsum("s,sf->f", brain, curves)
+    floor = study.design.scanner.noise_floor * np.einsum("s,sf->f", study.share, curves)
     noisy = noisy_labels(
         rng,
         np.einsum("ls,sf->lf", seen, curves),
