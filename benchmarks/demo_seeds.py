@@ -20,13 +20,17 @@ from pathlib import Path
 
 import pandas as pd
 
-from ekbom import virtual
-from ekbom.study.executors import executor
-from ekbom.study.run import run_study
-from ekbom.validate.planted import Comparison, compare
+SIZES = ("rois", "quick", "full")
 
 
-def one(seed: int, folder: Path, variant: str | None, size: str, workers: int) -> Comparison:
+def one(seed: int, folder: Path, variant: str | None, size: str, workers: int):
+    # Workers import this file first: what they need comes later, when their
+    # number of threads is set.
+    from ekbom import virtual
+    from ekbom.study.executors import executor
+    from ekbom.study.run import run_study
+    from ekbom.validate.planted import compare
+
     design = virtual.load("demo", variant=variant)
     truth = virtual.make(design, folder / "raw", size=size, seed=seed)
     plan = folder / "plan.toml"
@@ -43,7 +47,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--realistic", action="store_true")
-    parser.add_argument("--size", default="rois", choices=list(virtual.SIZES))
+    parser.add_argument("--size", default="rois", choices=SIZES)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--keep", type=Path)
     parser.add_argument("--out", type=Path)
@@ -89,6 +93,8 @@ def main() -> None:
 def report(
     rows: pd.DataFrame, found: pd.DataFrame, bias: pd.DataFrame, variant: str | None, size: str
 ) -> None:
+    from ekbom import virtual
+
     n = len(rows)
     slope = virtual.load("demo", variant=variant).binding.severity_slope
     print(f"\n{n} seeds, size {size}, slope {slope} occupancy per point")
