@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -63,6 +64,7 @@ def fit_delay(
     weights: str | ArrayLike = "poisson",
     window: float = WINDOW,
     bounds: tuple[float, float] = BOUNDS,
+    frame_mean: Literal["decay-weighted", "plain"] = "decay-weighted",
 ) -> Delay:
     """Find the delay of a large region on the first minutes.
 
@@ -80,6 +82,8 @@ def fit_delay(
         Minutes: frames that end by then are used.
     bounds : (float, float)
         Minutes.
+    frame_mean : {"decay-weighted", "plain"}
+        How a frame value averages the curve.
 
     Returns
     -------
@@ -117,7 +121,7 @@ def fit_delay(
     data = frames.to_injection(values)[early][None, :]
 
     def rss(delay: float) -> float:
-        grid = make_grid(first, input.shifted(delay))
+        grid = make_grid(first, input.shifted(delay), decay_weighted=frame_mean == "decay-weighted")
         fit = compartment.fit_exponentials(data, grid, w, n_exp=n_exp, nodes=_NODES)
         return float(fit.rss[0])
 

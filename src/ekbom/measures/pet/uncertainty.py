@@ -16,7 +16,7 @@ from ekbom.measures.pet import compartment
 from ekbom.measures.pet._scan import scan
 from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, polish
 from ekbom.measures.pet.convolve import Grid, basis, make_grid
-from ekbom.measures.pet.fit import fit
+from ekbom.measures.pet.fit import KineticFit, fit
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.weights import weights as frame_weights
@@ -39,6 +39,7 @@ def profile_interval(
     vB: float | Literal["free"] = "free",
     weights: str | ArrayLike = "poisson",
     level: float = 0.95,
+    frame_mean: Literal["decay-weighted", "plain"] = "decay-weighted",
 ) -> tuple[float, float]:
     """Return a profile-likelihood interval of V_T for one curve.
 
@@ -53,6 +54,7 @@ def profile_interval(
     weights : {"poisson", "duration", "uniform"} or (F,) array
         Give the array of the fit; Poisson weights from one region are its own.
     level : float
+    frame_mean : {"decay-weighted", "plain"}
 
     Returns
     -------
@@ -73,10 +75,10 @@ def profile_interval(
         )
     values = np.asarray(tac, dtype=np.float64)
     w = frame_weights(weights, frames, values)
-    best = fit(values, frames, input, model=model, vB=vB, weights=w)
+    best = fit(values, frames, input, model=model, vB=vB, weights=w, frame_mean=frame_mean)
     VT = float(best.params["VT"][0])
     limit = float(best.rss[0]) * (1 + float(fisher.ppf(level, 1, best.df)) / best.df)
-    grid = make_grid(frames, input)
+    grid = make_grid(frames, input, decay_weighted=frame_mean == "decay-weighted")
     n_exp = compartment.MODELS[model][0]
     raw = compartment.fit_exponentials(
         frames.to_injection(values)[None, :], grid, w, n_exp=n_exp,
@@ -179,6 +181,7 @@ def bootstrap(
     weights: str | ArrayLike = "poisson",
     weight_reference: ArrayLike | None = None,
     tstar: float | None = None,
+    frame_mean: Literal["decay-weighted", "plain"] = "decay-weighted",
 ) -> Bootstrap:
     """Refit curves simulated from a compartment fit: the parametric bootstrap.
 
@@ -197,7 +200,7 @@ def bootstrap(
     truth : {"2tcm", "1tcm", "2tcm-irreversible"}
         Fitted with free vB to make the noise-free curves and the size of the noise.
     draws : int
-    vB, weights, weight_reference, tstar
+    vB, weights, weight_reference, tstar, frame_mean
         Of ``model``.
 
     Returns
@@ -206,16 +209,23 @@ def bootstrap(
     """
     values = np.atleast_2d(np.asarray(tacs, dtype=np.float64))
     base = fit(
-        values, frames, input, model=truth, weights=weights, weight_reference=weight_reference
-    )
+        values, frames, input, model=truth, weights=weights, weight_reference=weight_reference,
+        frame_mean=frame_mean,
+    )  # fmt: skip
     w = base.weights
     spread = np.sqrt(base.rss / base.df)[:, None] / np.sqrt(np.where(w > 0, w, np.inf))
     noise = np.random.default_rng(seed).standard_normal((draws, *values.shape))
     N, F = values.shape
     many = (base.fitted + noise * spread).reshape(draws * N, F)
     straight = Frames(frames.start, frames.end, frames.half_life)  # fitted is at injection
-    clean = fit(base.fitted, straight, input, model=model, vB=vB, weights=w, tstar=tstar)
-    again = fit(many, straight, input, model=model, vB=vB, weights=w, tstar=tstar)
+
+    def refit(curves: Array) -> KineticFit:
+        return fit(
+            curves, straight, input, model=model, vB=vB, weights=w, tstar=tstar,
+            frame_mean=frame_mean,
+        )  # fmt: skip
+
+    clean, again = refit(base.fitted), refit(many)
     outcome = again.params[clean.outcome].reshape(draws, N)
     return Bootstrap(
         outcome.std(axis=0, ddof=1),

@@ -174,3 +174,21 @@ def test_noise_has_the_size_that_was_asked_for():
         simulate.forward("2tcm", {"K1": 0.1, "k2": 0.1}, given, frames)
     with pytest.raises(Refused, match="cannot be simulated"):
         simulate.forward("logan", {}, given, frames)
+
+
+def test_plain_means_all_the_way():
+    model, params = SETS["pbr28"]
+    frames, given = schedule("dpn90"), blood().shifted(0.5)
+    how = {"vB": 0.05, "delay": 0.2, "decay_weighted": False}
+    tac = simulate.forward(model, params, given, frames, **how)[0]
+    plain = fit_delay(tac, frames, given, frame_mean="plain")
+    assert plain.value == pytest.approx(0.2, abs=1e-4)
+    tissue = given.shifted(0.2)
+    noisy = simulate.add_noise(tac, frames, simulate.noise_scale(tac, frames, 0.003), 1)
+    found = fit(noisy, frames, tissue, model=model, weights="duration", frame_mean="plain")
+    low, high = profile_interval(noisy, frames, tissue, weights="duration", frame_mean="plain")
+    assert low < found.params["VT"][0] < high
+    again = bootstrap(
+        tac, frames, tissue, model=model, seed=0, draws=5, weights="duration", frame_mean="plain"
+    )
+    np.testing.assert_allclose(again.draws, VT(params), rtol=1e-6)
