@@ -138,3 +138,12 @@ def test_label_of_a_coarse_voxel_by_brute_force():
             shares[label] = shares.get(label, 0) + weight
         top = max(shares.values())
         assert shares[int(out[index])] == pytest.approx(top)
+
+
+def test_what_is_mostly_outside_is_no_region():
+    grid = Grid((3, 3, 3), np.eye(4))
+    for step, label in ((0.4, 5), (0.6, 0), (0.5, 0), (1.2, 0)):
+        affine = np.eye(4)
+        affine[0, 3] = 2 + step
+        out = resample_labels(np.full(grid.shape, 5), grid, Grid((1, 1, 1), affine))
+        assert out.item() == label

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -36,9 +38,8 @@ def resample(
     mask : (X, Y, Z) array of bool, optional
         Valid voxels of `source`; all finite ones by default.
     antialias : bool
-        Smooth before going to larger voxels, FWHM sqrt(target^2 - source^2) an
-        axis is not needed: one width from the mean voxel sizes. For maps that
-        have been smoothed already it only costs sharpness.
+        Smooth before going to larger voxels (FWHM sqrt(target^2 - source^2) of
+        the mean voxel sizes). A map that was smoothed before needs none.
 
     Returns
     -------
@@ -69,9 +70,9 @@ def resample(
 def resample_labels(labels: NDArray[np.integer], source: Grid, target: Grid) -> NDArray[np.int32]:
     """Bring a label image to another grid of the same space.
 
-    For every label the share of the linear weight that it holds is computed,
-    and the label with the largest share wins (the lower one in a tie); labels
-    stay whole numbers. Beyond the field of view is 0.
+    The label with the largest share of the linear weight wins a voxel (the
+    lower one in a tie), so labels stay whole numbers. Beyond the field of view
+    is 0.
 
     Parameters
     ----------
@@ -88,15 +89,34 @@ def resample_labels(labels: NDArray[np.integer], source: Grid, target: Grid) -> 
     if source == target:
         return np.array(labels, dtype=np.int32)
     index = target_indices(source, target)
-    best = np.zeros(target.shape)
+    # A rim of 0 around the image stands for all that is outside.
+    rim = np.pad(np.asarray(labels, dtype=np.int32), 1)
     out = np.zeros(target.shape, dtype=np.int32)
-    for label in np.unique(labels):
-        share = _linear((labels == label).astype(np.float64), index)
-        # Rounding must not break a tie between two labels differently from
-        # voxel to voxel.
-        wins = share > best + 1e-9
-        out[wins] = label
-        best[wins] = share[wins]
+    for plane in range(target.shape[0]):
+        out[plane] = _largest_share(rim, index[:, plane] + 1.0)
+    return out
+
+
+def _largest_share(rim: NDArray[np.int32], index: NDArray[np.float64]) -> NDArray[np.int32]:
+    low = np.floor(index).astype(np.intp)
+    part = index - low
+    there: list[NDArray[np.int32]] = []
+    weight: list[NDArray[np.float64]] = []
+    for corner in itertools.product((0, 1), repeat=3):
+        place = [np.clip(low[k] + corner[k], 0, rim.shape[k] - 1) for k in range(3)]
+        there.append(rim[place[0], place[1], place[2]])
+        sides = [part[k] if corner[k] else 1.0 - part[k] for k in range(3)]
+        weight.append(sides[0] * sides[1] * sides[2])
+    best = np.zeros(index.shape[1:])
+    out = np.zeros(index.shape[1:], dtype=np.int32)
+    for mine in there:
+        share = np.zeros_like(best)
+        for other, w in zip(there, weight, strict=True):
+            share += np.where(other == mine, w, 0.0)
+        # Rounding must not break a tie differently from voxel to voxel.
+        wins = (share > best + 1e-9) | ((share > best - 1e-9) & (mine < out))
+        out[wins] = mine[wins]
+        best = np.maximum(best, np.where(wins, share, 0.0))
     return out
 
 
