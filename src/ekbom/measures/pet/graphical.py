@@ -69,8 +69,9 @@ class TissueIntegral:
 
     def guessed_share(self, tacs: Array) -> Array:
         """Return the share of the integral that lies in gaps, (N,)."""
-        lead = _band(self.lead, tacs).sum(axis=1)
-        with np.errstate(divide="ignore", invalid="ignore"):
+        # a curve with a missing or infinite value gets NaN
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            lead = _band(self.lead, tacs).sum(axis=1)
             return np.asarray(lead / (lead + _band(self.whole, tacs).sum(axis=1)))
 
 

@@ -230,6 +230,17 @@ def test_curves_that_hold_nothing():
         assert np.isfinite(found.params[found.outcome][2])
 
 
+def test_curves_of_noise_give_flags_and_no_warning():
+    _, frames, given_ = _noisy(1)
+    tacs = np.random.default_rng(0).standard_normal((60, frames.n))
+    tacs[0], tacs[1], tacs[2, 3], tacs[3] = -1, 1e12, np.inf, 1e-200
+    for model in MODELS:
+        found = fit(tacs, frames, given_, model=model, weights="duration", **_how(model))
+        assert found.flags[2] == ("no_data",)
+        if model in ("1tcm", "2tcm"):
+            assert all(found.flags)
+
+
 def test_frames_of_no_weight_are_left_out():
     tacs, frames, given_ = _noisy(2)
     w = np.ones(frames.n)
