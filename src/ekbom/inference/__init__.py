@@ -10,6 +10,7 @@ from ekbom.inference.effects import effect_sizes
 from ekbom.inference.formula import formula_names
 from ekbom.inference.glm import fit
 from ekbom.inference.influence import influence
+from ekbom.inference.lattice import lattice
 from ekbom.inference.named import Effect, effect, effect_names
 from ekbom.inference.permute.engine import permute
 from ekbom.inference.regions import answer_regions
@@ -17,6 +18,7 @@ from ekbom.inference.reliability import reliability
 from ekbom.inference.retest import answer_reliability
 from ekbom.inference.settings import Settings
 from ekbom.inference.strata import model
+from ekbom.inference.tfce import tfce
 from ekbom.inference.voxels import answer_voxels
 
 __all__ = [
@@ -35,7 +37,9 @@ __all__ = [
     "fit",
     "formula_names",
     "influence",
+    "lattice",
     "model",
     "permute",
     "reliability",
+    "tfce",
 ]

@@ -3,13 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ekbom.errors import Refused
+from ekbom.inference.volumes import checked as checked_volumes
 
-Method = Literal["parametric", "max-t"]
+Method = Literal["parametric", "rft", "max-t", "tfce"]
 Sign = Literal["two-sided", "positive", "negative"]
 Centre = Literal["mean", "group", "none"]
+On = Literal["t", "z"]
+Mass = Literal["excess", "sum"]
+Zero = Literal["drop", "keep"]
+Scaling = Literal["none", "proportional", "ancova"]
+Global = Literal["mask", "spm"]
+Variance = Literal["equal", "pooled", "voxel"]
+Smooth = Literal["auto", "spm", "unbiased"]
+Preset = Literal["none", "spm"]
+
+_CHOICES = {
+    "method": Method, "sign": Sign, "centre": Centre, "on": On, "mass": Mass, "zero": Zero,
+    "scaling": Scaling, "global_mean": Global, "variance": Variance, "smoothness": Smooth,
+    "preset": Preset, "threshold_of": Literal["absolute", "global"],
+}  # fmt: skip
 
 SEVERITY_WITH_CONTROLS = "severity-with-controls"
 PERMISSIONS = (SEVERITY_WITH_CONTROLS,)
@@ -21,11 +36,12 @@ class Settings:
 
     Parameters
     ----------
-    method : {"parametric", "max-t"}
+    method : {"parametric", "rft", "max-t", "tfce"}
         ``"parametric"`` gives p values of the t or F distribution with Holm,
-        Bonferroni and false-discovery corrections; ``"max-t"`` adds the
-        permutation distribution of the maximum, whose corrected p values need
-        no distribution.
+        Bonferroni and false-discovery corrections; ``"rft"`` (voxels) speaks of the
+        random field; ``"max-t"`` adds the permutation distribution of the maximum,
+        whose corrected p values need no distribution; ``"tfce"`` (voxels) also those of
+        threshold-free cluster enhancement, cluster extent and mass.
     permutations : int
         Relabellings to draw, the identity counted. When there are no more
         distinct ones than this, or than 20,000, all are used.
@@ -48,8 +64,44 @@ class Settings:
     bootstrap : int
         Draws of bootstrap intervals (reliability).
     forming_p : float
-        Uncorrected one-sided p above which voxels are joined into clusters
-        (for display: clusters are not tested).
+        Uncorrected one-sided p beneath which voxels are joined into clusters.
+    forming : float or None
+        The same as a statistic, which then counts instead.
+    connectivity : {6, 18, 26}
+        Voxels are neighbours by a face, also an edge, also a corner.
+    E, H : float
+        Exponents of extent and height of TFCE.
+    on : {"t", "z"}
+        What is enhanced, thresholded and summed in permutations.
+    mass : {"excess", "sum"}
+        Cluster mass sums the statistic less the threshold, or the statistic.
+    volumes : tuple of mapping
+        Search volumes declared before the map was seen; each has a ``name`` and
+        ``centre`` (mm) with ``radius``, ``box`` (two corners, mm), ``mask`` (an image) or
+        ``label`` (a region, or a list of them).
+    zero : {"drop", "keep"}
+        Whether a voxel that is exactly 0 in anybody leaves the mask.
+    threshold : float or None
+        Voxels that are not above it in everybody leave the mask.
+    threshold_of : {"absolute", "global"}
+        The threshold in units of the outcome, or as a fraction of each global mean.
+    scaling : {"none", "proportional", "ancova"}
+        Nothing; every map times ``target`` over its global mean; global mean as covariate.
+    target : float
+        Global mean after proportional scaling.
+    global_mean : {"mask", "spm"}
+        Mean over the mask, or over the voxels above an eighth of the mean of all.
+    variance : {"equal", "pooled", "voxel"}
+        One variance; one a group, pooled over voxels (weights); one a group and voxel
+        (Aspin-Welch v, permuted by changes of sign).
+    variance_groups : str
+        Column whose levels have their own variance.
+    shrinkage : bool
+        SPM's addition to the variance in PET (a thousandth of its largest value).
+    smoothness : {"auto", "spm", "unbiased"}
+        Convention of the roughness; ``"auto"`` is SPM's under its preset only.
+    preset : {"none", "spm"}
+        ``"spm"``: zeros of the maps are kept, SPM's smoothness.
     """
 
     method: Method = "parametric"
@@ -63,9 +115,39 @@ class Settings:
     interval: float = 0.95
     bootstrap: int = 5_000
     forming_p: float = 0.001
+    forming: float | None = None
+    connectivity: int = 26
+    E: float = 0.5
+    H: float = 2.0
+    on: On = "t"
+    mass: Mass = "excess"
+    volumes: tuple[dict[str, Any], ...] = ()
+    zero: Zero = "drop"
+    threshold: float | None = None
+    threshold_of: Literal["absolute", "global"] = "absolute"
+    scaling: Scaling = "none"
+    target: float = 50.0
+    global_mean: Global = "mask"
+    variance: Variance = "equal"
+    variance_groups: str = "group"
+    shrinkage: bool = False
+    smoothness: Smooth = "auto"
+    preset: Preset = "none"
+
+    @property
+    def convention(self) -> str:
+        """Convention of the smoothness."""
+        if self.smoothness != "auto":
+            return self.smoothness
+        return "spm" if self.preset == "spm" else "unbiased"
+
+    @property
+    def keeps_zeros(self) -> bool:
+        """Whether zeros of the maps count as values."""
+        return self.zero == "keep" or self.preset == "spm"
 
     def __post_init__(self) -> None:
-        for name, kind in (("method", Method), ("sign", Sign), ("centre", Centre)):
+        for name, kind in _CHOICES.items():
             value = getattr(self, name)
             if value not in get_args(kind):
                 raise Refused(
@@ -91,6 +173,25 @@ class Settings:
         _inside("alpha", self.alpha)
         _inside("interval", self.interval)
         _inside("forming_p", self.forming_p)
+        if self.connectivity not in (6, 18, 26):
+            raise Refused(
+                "inference.connectivity has no such choice.",
+                field="inference.connectivity",
+                found=self.connectivity,
+                expected="6, 18 or 26",
+                mend="use one of the choices",
+            )
+        for name in ("E", "H", "target", "forming"):
+            value = getattr(self, name)
+            if value is not None and not (value > 0.0 or (name == "H" and value == 0.0)):
+                raise Refused(
+                    f"inference.{name} must be positive.",
+                    field=f"inference.{name}",
+                    found=value,
+                    expected="a number above 0",
+                    mend="correct the plan",
+                )
+        object.__setattr__(self, "volumes", checked_volumes(self.volumes))
 
 
 def _within(name: str, value: int, low: int, high: int) -> None:

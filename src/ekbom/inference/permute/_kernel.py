@@ -17,6 +17,60 @@ LANES = 8
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _shares(
+    u: NDArray[Any],
+    w: NDArray[Any],
+    first: int,
+    tested: int,
+    start: int,
+    width: int,
+    acc: NDArray[Any],
+    effect: NDArray[Any],
+    rest: NDArray[Any],
+) -> None:
+    """Fill ``effect`` with the signed share of variance of a tile and a batch."""
+    n = u.shape[0]
+    k = w.shape[1]
+    for g in range(BATCH):
+        for j in range(TILE):
+            effect[g, j] = 0.0
+            rest[g, j] = 1.0
+    for q in range(k):
+        for g in range(BATCH):
+            for j in range(TILE):
+                acc[g, j] = 0.0
+        for i in range(n):
+            # the caller pads B to a multiple of BATCH
+            w0 = w[first, q, i]
+            w1 = w[first + 1, q, i]
+            w2 = w[first + 2, q, i]
+            w3 = w[first + 3, q, i]
+            for j in range(width):
+                y = u[i, start + j]
+                acc[0, j] += w0 * y
+                acc[1, j] += w1 * y
+                acc[2, j] += w2 * y
+                acc[3, j] += w3 * y
+        if q < tested:
+            if tested == 1:
+                for g in range(BATCH):
+                    for j in range(width):
+                        effect[g, j] = acc[g, j] * abs(acc[g, j])
+            else:
+                for g in range(BATCH):
+                    for j in range(width):
+                        effect[g, j] += acc[g, j] * acc[g, j]
+        else:
+            for g in range(BATCH):
+                for j in range(width):
+                    rest[g, j] -= acc[g, j] * acc[g, j]
+    for g in range(BATCH):
+        for j in range(width):
+            share = effect[g, j] / max(rest[g, j], 1e-9)
+            effect[g, j] = share if rest[g, j] > 1e-9 else 0.0
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def maxima(
     u: NDArray[Any],
     w: NDArray[Any],
@@ -48,8 +102,8 @@ def maxima(
     real : int
         Relabellings that count: those after it are padding.
     """
-    n, v = u.shape
-    b, k, _ = w.shape
+    v = u.shape[1]
+    b = w.shape[0]
     acc = np.zeros((BATCH, TILE))
     effect = np.zeros((BATCH, TILE))
     rest = np.zeros((BATCH, TILE))
@@ -61,43 +115,8 @@ def maxima(
     for start in range(0, v, TILE):
         width = min(TILE, v - start)
         for first in range(0, b, BATCH):
+            _shares(u, w, first, tested, start, width, acc, effect, rest)
             for g in range(BATCH):
-                for j in range(TILE):
-                    effect[g, j] = 0.0
-                    rest[g, j] = 1.0
-            for q in range(k):
-                for g in range(BATCH):
-                    for j in range(TILE):
-                        acc[g, j] = 0.0
-                for i in range(n):
-                    # the caller pads B to a multiple of BATCH
-                    w0 = w[first, q, i]
-                    w1 = w[first + 1, q, i]
-                    w2 = w[first + 2, q, i]
-                    w3 = w[first + 3, q, i]
-                    for j in range(width):
-                        y = u[i, start + j]
-                        acc[0, j] += w0 * y
-                        acc[1, j] += w1 * y
-                        acc[2, j] += w2 * y
-                        acc[3, j] += w3 * y
-                if q < tested:
-                    if tested == 1:
-                        for g in range(BATCH):
-                            for j in range(width):
-                                effect[g, j] = acc[g, j] * abs(acc[g, j])
-                    else:
-                        for g in range(BATCH):
-                            for j in range(width):
-                                effect[g, j] += acc[g, j] * acc[g, j]
-                else:
-                    for g in range(BATCH):
-                        for j in range(width):
-                            rest[g, j] -= acc[g, j] * acc[g, j]
-            for g in range(BATCH):
-                for j in range(width):
-                    share = effect[g, j] / max(rest[g, j], 1e-9)
-                    effect[g, j] = share if rest[g, j] > 1e-9 else 0.0
                 # lanes, because a single running maximum is not vectorised
                 for s in range(LANES):
                     upper[s] = -1.0
@@ -132,3 +151,35 @@ def maxima(
                     for j in range(width):
                         if -effect[g, j] >= observed[start + j]:
                             count[start + j] += 1
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def statistics(u: NDArray[Any], w: NDArray[Any], tested: int, df: float, out: NDArray[Any]) -> None:
+    """Fill the map of t (one tested column, with its sign) or F of each relabelling.
+
+    Parameters
+    ----------
+    u, w, tested
+        As in :func:`maxima`.
+    df : float
+        Residual degrees of freedom.
+    out : (B, V) float32, written
+        Statistic.
+    """
+    v = u.shape[1]
+    acc = np.zeros((BATCH, TILE))
+    effect = np.zeros((BATCH, TILE))
+    rest = np.zeros((BATCH, TILE))
+    for start in range(0, v, TILE):
+        width = min(TILE, v - start)
+        for first in range(0, w.shape[0], BATCH):
+            _shares(u, w, first, tested, start, width, acc, effect, rest)
+            for g in range(BATCH):
+                for j in range(width):
+                    share = abs(effect[g, j])
+                    ratio = share / max(1.0 - share, 1e-300) * df
+                    if tested == 1:
+                        root = np.sqrt(ratio)
+                        out[first + g, start + j] = root if effect[g, j] >= 0.0 else -root
+                    else:
+                        out[first + g, start + j] = ratio / tested

@@ -151,7 +151,7 @@ def permute(
     """
     plan = plan_for(model, settings, blocks)
     basis = directions(model, plan, blocks)
-    u, whole = _unit_residuals(values, model, basis)
+    u, whole = unit_residuals(values, model, basis)
     w = np.concatenate([basis.tested, basis.moving], axis=1).T.copy()
     k1 = basis.tested.shape[1]
     sign = settings.sign if model.kind == "t" else "two-sided"
@@ -170,13 +170,17 @@ def permute(
     p[whole] = (plan.n - np.searchsorted(ordered, directed - slack, side="left")) / plan.n
     if each:
         alone[whole] = count / plan.n
-    threshold = _threshold(ordered, settings.alpha)
+    threshold = threshold_of(ordered, settings.alpha)
     return Permuted(p, alone if each else None, top, threshold, plan)
 
 
-def _unit_residuals(
-    values: NDArray[np.floating[Any]], model: Model, basis: Basis
+def unit_residuals(
+    values: NDArray[np.floating[Any]], model: Model, basis: Basis, *, compact: bool = True
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Return residuals of the nuisance model of length one, and where there are any.
+
+    Columns without residuals are left out (``compact``) or 0.
+    """
     u = np.empty((len(model.x), values.shape[1]))
     whole = np.empty(values.shape[1], bool)
     for start in range(0, values.shape[1], _CHUNK):
@@ -190,7 +194,7 @@ def _unit_residuals(
         good = np.isfinite(length) & (length > 1e-20 * size) & (length > 0.0)
         u[:, part] = np.where(good, y / np.sqrt(np.where(good, length, 1.0)), 0.0)
         whole[part] = good
-    return (u if whole.all() else np.ascontiguousarray(u[:, whole])), whole
+    return (u if whole.all() or not compact else np.ascontiguousarray(u[:, whole])), whole
 
 
 def _observed(u: NDArray[np.float64], w: NDArray[np.float64], k1: int) -> NDArray[np.float64]:
@@ -230,7 +234,7 @@ def _run(
     def one(start: int) -> NDArray[np.int64]:
         real = min(size, plan.n - start)
         part = np.zeros((size, *w.shape))
-        part[:real] = _relabelled(w, plan, slice(start, start + real))
+        part[:real] = relabelled(w, plan, slice(start, start + real))
         top, bottom = np.empty(size), np.empty(size)
         count = np.zeros(v if each else 1, np.int64)
         maxima(u, part, k1, top, bottom, count, cut, counting, real)
@@ -250,14 +254,16 @@ def _run(
     return high, low, total
 
 
-def _relabelled(w: NDArray[np.float64], plan: PermutationPlan, part: slice) -> NDArray[np.float64]:
+def relabelled(w: NDArray[np.float64], plan: PermutationPlan, part: slice) -> NDArray[np.float64]:
+    """Return the rows of a basis (k, m) for some relabellings, (B, k, m)."""
     if plan.rows is not None:
         return np.ascontiguousarray(w[:, plan.rows[part]].transpose(1, 0, 2))
     assert plan.signs is not None
     return np.asarray(w[None] * plan.signs[part][:, None, :])
 
 
-def _threshold(ordered: NDArray[np.float64], alpha: float) -> float:
+def threshold_of(ordered: NDArray[np.float64], alpha: float) -> float:
+    """Return the smallest of the sorted maxima that at most a share alpha of them reaches."""
     n = len(ordered)
     allowed = int(np.floor(alpha * n + 1e-9))  # so many maxima may reach it
     return float(ordered[n - allowed]) if allowed >= 1 else float("inf")

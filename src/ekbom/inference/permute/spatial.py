@@ -1,0 +1,262 @@
+"""Permutation of whole maps: the largest t, TFCE, cluster extent and mass of each relabelling.
+
+One pass gives all of them, and the largest statistic inside each declared volume.
+Maps are float32, sums float64; nothing depends on threads or on batches.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, MutableMapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ekbom.inference.lattice import Lattice
+from ekbom.inference.permute._kernel import BATCH, statistics
+from ekbom.inference.permute.engine import (
+    Permuted,
+    directions,
+    plan_for,
+    relabelled,
+    threshold_of,
+    unit_residuals,
+)
+from ekbom.inference.permute.plan import PermutationPlan
+from ekbom.inference.settings import Settings
+from ekbom.inference.strata import Model
+from ekbom.inference.tails import z_of_f, z_of_t
+from ekbom.inference.tfce import Enhancement, Enhancer
+
+BLOCK = 16
+"""Relabellings whose maps are held at once."""
+CHUNK = 256
+"""Relabellings that are kept together when a long run is kept."""
+_ROUNDING = {np.dtype(np.float32): 1e-6, np.dtype(np.float64): 1e-7}
+
+
+class Maps(Protocol):
+    """Statistic maps of relabellings."""
+
+    plan: PermutationPlan
+
+    def fill(self, start: int, out: NDArray[np.float32]) -> None:
+        """Write the maps (len(out), V) of the relabellings from ``start`` on."""
+        ...
+
+
+@dataclass(frozen=True)
+class Spatial:
+    """What permutation of maps gives.
+
+    Parameters
+    ----------
+    observed, enhanced : (V,)
+        Statistic as it was permuted (t or z), and its TFCE with sign.
+    nulls : mapping of str to (N,)
+        Maximum of each relabelling: ``t``, ``tfce``, ``extent``, ``mass``, and ``t`` and
+        ``tfce`` inside each volume (``t:name``). The first is that of the data.
+    p_t, p_tfce : (V,)
+        Corrected over the mask.
+    plan : PermutationPlan
+        What was done.
+    slack : float
+        Relative rounding within which statistics count as equal.
+    """
+
+    observed: NDArray[np.float64]
+    enhanced: NDArray[np.float64]
+    nulls: dict[str, NDArray[np.float64]]
+    p_t: NDArray[np.float64]
+    p_tfce: NDArray[np.float64]
+    plan: PermutationPlan
+    slack: float
+    sign: str
+    alpha: float
+
+    def p(self, null: str, value: Any) -> NDArray[np.float64]:
+        """Return the share of relabellings whose maximum reaches a value, at least 1 / N."""
+        return _p(self.nulls[null], np.asarray(value, float), self.slack)
+
+    def threshold(self, null: str) -> float:
+        """Return the smallest value with corrected p at or under alpha."""
+        return threshold_of(np.sort(self.nulls[null]), self.alpha)
+
+    def permuted(self) -> Permuted:
+        """Return the part that concerns the largest statistic."""
+        return Permuted(self.p_t, None, self.nulls["t"], self.threshold("t"), self.plan)
+
+
+class Exchanged:
+    """Maps of t or F by Freedman and Lane."""
+
+    def __init__(
+        self,
+        values: NDArray[np.floating[Any]],
+        model: Model,
+        settings: Settings,
+        blocks: NDArray[Any] | None = None,
+    ) -> None:
+        self.plan = plan_for(model, settings, blocks)
+        basis = directions(model, self.plan, blocks)
+        u, whole = unit_residuals(values, model, basis, compact=False)
+        self._u, self.whole = u, whole
+        self._w = np.concatenate([basis.tested, basis.moving], axis=1).T.copy()
+        self._tested = basis.tested.shape[1]
+        self._df = model.df
+        self._z = settings.on == "z"
+
+    def fill(self, start: int, out: NDArray[np.float32]) -> None:
+        """Write the maps of the relabellings from ``start`` on."""
+        real = min(len(out), self.plan.n - start)
+        # always a whole block, so that no map depends on how many there are
+        w = np.zeros((-(-len(out) // BATCH) * BATCH, *self._w.shape))
+        w[:real] = relabelled(self._w, self.plan, slice(start, start + real))
+        full = out if len(w) == len(out) else np.empty((len(w), out.shape[1]), np.float32)
+        statistics(self._u, w, self._tested, float(self._df), full)
+        if self._z:
+            for row in full[:real]:
+                row[:] = (
+                    z_of_t(row, self._df)
+                    if self._tested == 1
+                    else z_of_f(row, self._tested, self._df)
+                )
+        if full is not out:
+            out[:] = full[: len(out)]
+
+
+def permute_maps(
+    maps: Maps,
+    graph: Lattice,
+    settings: Settings,
+    *,
+    forming: float,
+    volumes: Sequence[tuple[str, NDArray[np.bool_]]] = (),
+    joint: bool = False,
+    df: float,
+    rounding: float = 1e-6,
+    workers: int = 1,
+    kept: MutableMapping[int, NDArray[np.float64]] | None = None,
+    tell: Callable[[int, int], None] = lambda done, whole: None,
+) -> Spatial:
+    """Permute maps and keep the maxima.
+
+    Parameters
+    ----------
+    maps : Maps
+        Statistic maps of the relabellings.
+    graph : Lattice
+        Neighbours.
+    settings : Settings
+        ``E``, ``H``, ``mass``, ``sign``, ``alpha``.
+    forming : float
+        Forming threshold, on the scale that is permuted.
+    volumes : sequence of (name, (V,) bool)
+        Volumes with a maximum of their own.
+    joint : bool
+        The statistic is F: only large values count.
+    df : float
+        Degrees of freedom, for what rounding does to a statistic.
+    rounding : float
+        Relative rounding of the data.
+    workers : int
+        Threads; nothing depends on them.
+    kept : mutable mapping of int to (k, m) array, optional
+        Finished chunks by their first relabelling: those found are not computed again.
+    tell : callable
+        Told how many relabellings of how many are done.
+
+    Returns
+    -------
+    Spatial
+        Maxima, and p of every voxel.
+    """
+    sign = "positive" if joint else settings.sign
+    how = Enhancement(settings.E, settings.H, forming, sign, settings.mass == "excess")
+    power = np.arange(graph.n + 1, dtype=float) ** settings.E
+    plan = maps.plan
+    places = [np.flatnonzero(inside) for _, inside in volumes]
+
+    def chunk(start: int) -> NDArray[np.float64]:
+        if kept is not None and start in kept:
+            return kept[start]
+        stop = min(start + CHUNK, plan.n)
+        tool = Enhancer(graph, how, power)
+        block = np.empty((BLOCK, graph.n), np.float32)
+        out = np.empty((stop - start, 4 + 2 * len(places)))
+        for first in range(start, stop, BLOCK):
+            maps.fill(first, block)
+            for row, t in enumerate(block[: stop - first], start=first - start):
+                out[row, 0] = _largest(t, sign)
+                if places:
+                    enhanced = np.empty(graph.n)
+                    out[row, 1:4] = tool.both(t, enhanced)
+                    for j, inside in enumerate(places):
+                        out[row, 4 + 2 * j] = _largest(t[inside], sign)
+                        out[row, 5 + 2 * j] = _largest(enhanced[inside], sign)
+                else:
+                    out[row, 1:4] = tool.maxima(t)
+        if kept is not None:
+            kept[start] = out
+        return out
+
+    starts = range(0, plan.n, CHUNK)
+    parts: list[NDArray[np.float64]] = []
+    if workers > 1:
+        with ThreadPoolExecutor(workers) as pool:
+            for start, part in zip(starts, pool.map(chunk, starts), strict=True):
+                parts.append(part)
+                tell(min(start + CHUNK, plan.n), plan.n)
+    else:
+        for start in starts:
+            parts.append(chunk(start))
+            tell(min(start + CHUNK, plan.n), plan.n)
+    everything = np.concatenate(parts)
+    names = ["t", "tfce", "extent", "mass"]
+    names += [f"{what}:{name}" for name, _ in volumes for what in ("t", "tfce")]
+    nulls = {name: np.ascontiguousarray(everything[:, j]) for j, name in enumerate(names)}
+    first = np.empty((BATCH, graph.n), np.float32)
+    maps.fill(0, first)
+    observed = first[0]
+    enhanced = Enhancer(graph, how, power).map(observed)
+    top = float(nulls["t"][0])
+    # rounding moves a statistic the more the nearer the fit is to perfection
+    worse = top / df if joint else top**2 / df
+    slack = rounding * (1.0 + worse) * (settings.H + 1.0)
+    directed = observed.astype(float)
+    return Spatial(
+        directed,
+        enhanced,
+        nulls,
+        _p(nulls["t"], _toward(directed, sign), slack),
+        _p(nulls["tfce"], _toward(enhanced, sign), slack),
+        plan,
+        slack,
+        sign,
+        settings.alpha,
+    )
+
+
+def rounding_of(values: NDArray[np.floating[Any]]) -> float:
+    """Return the relative rounding that float32 or float64 data carry."""
+    return _ROUNDING.get(values.dtype, 1e-6)
+
+
+def _toward(values: NDArray[Any], sign: str) -> NDArray[np.float64]:
+    return np.asarray({"two-sided": np.abs(values), "positive": values, "negative": -values}[sign])
+
+
+def _largest(t: NDArray[Any], sign: str) -> float:
+    if sign == "positive":
+        return float(t.max())
+    if sign == "negative":
+        return float(-t.min())
+    return float(max(t.max(), -t.min()))
+
+
+def _p(null: NDArray[np.float64], value: NDArray[np.float64], slack: float) -> NDArray[np.float64]:
+    ordered = np.sort(null)
+    reached = value - slack * np.maximum(1.0, np.abs(value))
+    return np.asarray((len(null) - np.searchsorted(ordered, reached, side="left")) / len(null))
