@@ -182,6 +182,24 @@ def test_doctor_and_a_cache_that_cannot_be_written(
     assert "NUMBA_CACHE_DIR" in capsys.readouterr().out
 
 
+def test_a_first_run_says_that_it_compiles(
+    study: Path,
+    tmp_path: Path,
+    quick_report: None,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cache = tmp_path / "cache"
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(cache))
+    command = ["run", str(study), str(tmp_path / "out"), "participant"]
+    assert call(command) == 0
+    assert "compiling numerical kernels" in capsys.readouterr().out
+    cache.mkdir()
+    (cache / "kernel.nbi").write_bytes(b"")
+    assert call(command) == 0
+    assert "compiling" not in capsys.readouterr().out
+
+
 def test_warm_calls_every_hook(monkeypatch: pytest.MonkeyPatch) -> None:
     called = []
     monkeypatch.setattr(health, "WARM", ("ekbom.nowhere:warm", "ekbom.study.health:_made_up"))

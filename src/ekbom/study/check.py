@@ -14,8 +14,9 @@ from ekbom.nouns import Unit
 from ekbom.study.index import Study
 from ekbom.study.outcomes import Outcome, of_table
 from ekbom.study.participants import units_of
-from ekbom.study.plan import Plan, Question
+from ekbom.study.plan import Plan
 from ekbom.study.planerrors import at_key
+from ekbom.study.question import Question
 from ekbom.study.selection import asked_about, is_within, table_of
 from ekbom.study.tables import Names
 

@@ -22,9 +22,10 @@ from ekbom.study.files import canonical, json_bytes, plain, tsv_bytes
 from ekbom.study.index import Study
 from ekbom.study.outcomes import Outcome, of_measure, of_table
 from ekbom.study.participants import Measurements
-from ekbom.study.plan import Plan, Question
+from ekbom.study.plan import Plan
 from ekbom.study.planerrors import at_key
 from ekbom.study.products import made_by, map_bytes, map_sidecar, table_sidecar
+from ekbom.study.question import Question
 from ekbom.study.selection import Rows, flagged, select
 from ekbom.study.store import Store, code_of, key_of, libraries
 from ekbom.study.tables import Names

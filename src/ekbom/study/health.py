@@ -156,6 +156,19 @@ def _memory() -> Fact:
     return Fact("memory", f"{total:.1f} GiB, {free:.1f} GiB free", state, mend)
 
 
+def kernels_are_cold() -> bool:
+    """Tell whether no compiled kernel is in the cache, so that a first run will compile.
+
+    Returns
+    -------
+    bool
+        True on a fresh install.
+    """
+    named = os.environ.get("NUMBA_CACHE_DIR")
+    places = [Path(named)] if named else [Path(ekbom.__file__).parent]
+    return not any(True for place in places for _ in place.rglob("*.nbi"))
+
+
 def _cache() -> Fact:
     """Where numba keeps compiled kernels: NUMBA_CACHE_DIR, else beside the sources."""
     named = os.environ.get("NUMBA_CACHE_DIR")

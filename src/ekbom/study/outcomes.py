@@ -11,7 +11,7 @@ from ekbom.errors import Refused
 from ekbom.nouns import Unit
 from ekbom.study.index import Study
 from ekbom.study.participants import Measurements
-from ekbom.study.plan import Question
+from ekbom.study.question import Question
 from ekbom.study.tables import Names, Source
 from ekbom.study.words import choices, did_you_mean
 

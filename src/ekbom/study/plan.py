@@ -14,9 +14,9 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
+from pydantic import BaseModel, Field, ValidationError, create_model
 
 from ekbom.errors import Refused
 from ekbom.inference.settings import Settings
@@ -24,99 +24,12 @@ from ekbom.nouns import Measure
 from ekbom.study import names, registry
 from ekbom.study.files import canonical, plain
 from ekbom.study.planerrors import at_key, refusal
+from ekbom.study.question import Question, Space, Strict, check_question
 from ekbom.study.readers import read_text
 from ekbom.study.words import choices, did_you_mean
 
-Sign = Literal["two-sided", "positive", "negative"]
 
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class Space(_Strict):
-    """``[space]``: where maps are brought together.
-
-    Attributes
-    ----------
-    template : str
-        Space label of the maps.
-    resolution : float or None
-        Voxel size in mm; that of the data when None.
-    fwhm : float
-        Gaussian smoothing in mm; 0 smooths nothing.
-    """
-
-    template: str = "MNI152NLin2009aSym"
-    resolution: float | None = Field(default=None, gt=0, le=20)
-    fwhm: float = Field(default=8.0, ge=0, le=50)
-
-
-class Question(_Strict):
-    """``[questions.<name>]``: what is asked of the measurements.
-
-    Attributes
-    ----------
-    kind : {"effect", "reliability"}
-        A tested effect of a model, or agreement between sessions.
-    outcome : str
-        ``"pet.VT"``, ``"table:FILE:column"``, or a name of a table column.
-    method : str or list of str, optional
-        Kinetic model or rule set; a list gives one answer each.
-    over : {"regions", "voxels"}
-        Where it is asked. A plain number is one region.
-    segmentation : str, optional
-        Whose regions; needed when there are several.
-    regions : list of str, optional
-        The declared family, in this order; all of the segmentation by default.
-    among : str, optional
-        Which scans, ``"group == 'rls' and age < 70"``.
-    model, test : str, optional
-        Formula, and the named effect tested (for ``kind = "effect"``).
-    sign : {"two-sided", "positive", "negative"}, optional
-        Alternative; two-sided unless given.
-    blocks : str, optional
-        Column within whose levels rows are exchangeable.
-    missing : {"drop-scan", "drop-region", "refuse"}
-        What is done when a scan has no number in a declared region. Always by
-        name.
-    space : str, optional
-        Space label of the maps (voxels), when there are several.
-    mask : str, optional
-        Mask image (voxels), relative to the BIDS folder.
-    inference : mapping
-        Fields of :class:`ekbom.inference.Settings`.
-    """
-
-    kind: Literal["effect", "reliability"] = "effect"
-    outcome: str
-    method: str | list[str] | None = None
-    over: Literal["regions", "voxels"] = "regions"
-    segmentation: str | None = None
-    regions: list[str] | None = Field(default=None, min_length=1)
-    among: str | None = None
-    model: str | None = None
-    test: str | None = None
-    sign: Sign | None = None
-    blocks: str | None = None
-    missing: Literal["drop-scan", "drop-region", "refuse"] = "drop-scan"
-    space: str | None = None
-    mask: str | None = None
-    inference: dict[str, Any] = Field(default_factory=dict)
-
-    @property
-    def measure(self) -> str | None:
-        """Name of the measure asked about, None for a column of a table."""
-        head, dot, _ = self.outcome.partition(".")
-        return head if dot and not self.outcome.startswith("table:") else None
-
-    @property
-    def methods(self) -> list[str | None]:
-        """The methods, one answer each."""
-        return [*self.method] if isinstance(self.method, list) else [self.method]
-
-
-class _File(_Strict):
+class _File(Strict):
     measures: dict[str, dict[str, Any]] = Field(default_factory=dict)
     space: Space = Space()
     tables: list[str] = Field(default_factory=list)
@@ -303,7 +216,7 @@ class Plan:
     def _check(self) -> None:
         for name, question in self.questions.items():
             with at_key(self.file, f"questions.{name}"):
-                _check_question(question, self.measures)
+                check_question(question, {name: one.measure for name, one in self.measures.items()})
             self.settings_of(name)
         self._check_slugs()
 
@@ -333,7 +246,7 @@ def _inference_model() -> type[BaseModel]:
     fields: dict[str, Any] = {
         f.name: (hints[f.name], f.default) for f in dataclasses.fields(Settings)
     }
-    return create_model("inference", __base__=_Strict, **fields)
+    return create_model("inference", __base__=Strict, **fields)
 
 
 def _choose(name: str, given: Mapping[str, Any], space: Space, file: Path) -> Chosen:
@@ -348,96 +261,6 @@ def _choose(name: str, given: Mapping[str, Any], space: Space, file: Path) -> Ch
         except ValidationError as no:
             raise refusal(no, table, model, file=file, at=f"measures.{name}") from None
     return Chosen(measure, settings, registry.places()[name])
-
-
-def _check_question(question: Question, measures: Mapping[str, Chosen]) -> None:
-    if question.kind == "effect":
-        for key in ("model", "test"):
-            if not getattr(question, key):
-                raise Refused(
-                    f"the question has no {key}",
-                    field=key,
-                    found="nothing",
-                    expected='a formula, "~ group + age"' if key == "model" else "a named effect",
-                    mend=f'add {key}, or say kind = "reliability"',
-                )
-    else:
-        for key in ("model", "test", "sign"):
-            if getattr(question, key) is not None:
-                raise Refused(
-                    f"a reliability question has no {key}",
-                    field=key,
-                    found=getattr(question, key),
-                    expected="sessions of the same people, chosen by among",
-                    mend=f"remove {key}",
-                )
-    methods = [m for m in question.methods if m is not None]
-    if len(set(methods)) < len(methods) or question.method == []:
-        raise Refused(
-            "the list of methods is empty or names one twice",
-            field="method",
-            found=question.method,
-            expected="each method once",
-            mend="correct the list",
-        )
-    doubled = sorted({r for r in question.regions or () if (question.regions or []).count(r) > 1})
-    if doubled:
-        raise Refused(
-            "the list of regions names one twice",
-            field="regions",
-            found=choices(doubled),
-            expected="each region once",
-            mend="remove the second",
-        )
-    _check_outcome(question, measures)
-
-
-def _check_outcome(question: Question, measures: Mapping[str, Chosen]) -> None:
-    outcome = question.outcome
-    if outcome.startswith("table:"):
-        if not re.fullmatch(r"table:[^:]+:[^:]+", outcome):
-            raise Refused(
-                "the outcome does not name a column of a table",
-                field="outcome",
-                found=outcome,
-                expected="table:FILE:column, FILE relative to the BIDS folder",
-                mend='write it like "table:phenotype/irls.tsv:irls_total"',
-            )
-    elif question.measure is not None and question.measure in registry.places():
-        name = question.measure
-        if name not in measures:
-            raise Refused(
-                f"the question asks about the measure {name}, which the plan does not take",
-                field="outcome",
-                found=outcome,
-                expected=choices(f"{key}.*" for key in measures),
-                mend=f"add [measures.{name}] to the plan",
-            )
-        known = [f"{name}.{parameter}" for parameter in measures[name].measure.outcomes]
-        if outcome not in known:
-            raise Refused(
-                f"the measure {name} has no outcome of this name",
-                field="outcome",
-                found=outcome,
-                expected=choices(known),
-                mend=did_you_mean(outcome, known) or "name one of its outcomes",
-            )
-    if question.over == "voxels" and question.kind == "reliability":
-        raise Refused(
-            "reliability is asked over regions",
-            field="over",
-            found="voxels",
-            expected="regions",
-            mend='say over = "regions"',
-        )
-    if question.over == "voxels" and question.measure not in measures:
-        raise Refused(
-            "only a measure has maps",
-            field="over",
-            found=f"voxels, with outcome {outcome}",
-            expected='the outcome of a measure, or over = "regions"',
-            mend='say over = "regions"',
-        )
 
 
 def _not_toml(file: Path, text: str, no: tomllib.TOMLDecodeError) -> Refused:

@@ -18,6 +18,7 @@ from ekbom.study.check import check_questions
 from ekbom.study.executors import Executor, Serial
 from ekbom.study.files import json_bytes, tsv_bytes
 from ekbom.study.group import Answered, Seen, answer_all, asked
+from ekbom.study.health import kernels_are_cold
 from ekbom.study.index import Study
 from ekbom.study.log import Log
 from ekbom.study.output import Output, check_place
@@ -208,6 +209,11 @@ class _Run:
             said = {"kept": "kept from before", "measured": "done"}.get(state, f"{state}: {text}")
             self.voice.step(f"{measure} {unit.label}: {said}")
 
+        if level != "group" and self.plan.measures and kernels_are_cold():
+            self.voice.say(
+                "compiling numerical kernels at their first use: a minute or two, once "
+                "(`ekbom doctor --warm` does it beforehand)"
+            )
         self.log.event("measure", units=total, executor=type(executor).__name__)
         with self.voice.counting("measuring", total):
             found = measure_all(

@@ -16,7 +16,7 @@ from ekbom.inference.formula import formula_names
 from ekbom.nouns import Unit
 from ekbom.study.among import Among, Missing
 from ekbom.study.outcomes import Outcome, Value, is_missing
-from ekbom.study.plan import Question
+from ekbom.study.question import Question
 from ekbom.study.tables import Names
 from ekbom.study.words import choices
 

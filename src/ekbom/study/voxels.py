@@ -19,7 +19,7 @@ from ekbom.study.files import canonical, sha256
 from ekbom.study.index import Study
 from ekbom.study.outcomes import Outcome
 from ekbom.study.participants import Measurements
-from ekbom.study.plan import Question
+from ekbom.study.question import Question
 from ekbom.study.results import MapFile
 from ekbom.study.selection import Rows
 from ekbom.study.words import choices, did_you_mean
