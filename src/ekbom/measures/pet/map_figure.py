@@ -59,7 +59,7 @@ def map_figure(
     top = top if top > 0 else 1.0
     heights = _heights(there)
     sizes = _upright_sizes(grid)
-    across, along = _extent(there.any(axis=(1, 2))), _extent(there.any(axis=(0, 2)))
+    across, along = _extent(np.any(there, axis=(1, 2))), _extent(np.any(there, axis=(0, 2)))
     z0 = float(grid.corners()[:, 2].min())
     canvas = Canvas(figsize=(_COLUMNS * 1.25 + 0.7, 1.6 * len(rows)), dpi=110, facecolor="white")
     FigureCanvasAgg(canvas)
