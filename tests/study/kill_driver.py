@@ -13,11 +13,12 @@ import sys
 import time
 from pathlib import Path
 
-from ekbom.study import group, participants, registry
+from ekbom.study import registry, store
 from ekbom.study.run import run_study
-from ekbom.study.store import code_of
 
 registry.BUILT_IN["fake"] = "fake_measure:FakeMeasure"
+# Somebody may edit the sources while the test runs; that is another matter.
+store.sources = lambda *modules: "fixed"  # type: ignore[assignment]
 
 
 def start(study: Path, out: Path) -> int:
@@ -43,9 +44,6 @@ def finish(study: Path, out: Path) -> float:
 def main() -> None:
     study, place, kills = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
     random.seed(20)
-    # Digest the sources once: somebody may edit them while the test runs.
-    code_of(*group._WRITERS)
-    code_of("fake_measure", *participants._WRITERS)
     finish(study, place / "warm")
     whole = finish(study, place / "reference")
     truth = (place / "reference" / "manifest.tsv").read_bytes()

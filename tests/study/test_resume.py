@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from small_study import make_study
 
+from ekbom.study import store
 from ekbom.study.manifest import check_manifest
 from ekbom.study.run import run_study
 
@@ -58,8 +59,9 @@ SLOW = "[measures.fake]\nsleep = 0.2"
 
 COMMAND = """
 import sys
-from ekbom.study import registry
+from ekbom.study import registry, store
 registry.BUILT_IN["fake"] = "fake_measure:FakeMeasure"
+store.sources = lambda *modules: "fixed"
 from ekbom.study.executors import LocalProcesses
 from ekbom.study.run import run_study
 if __name__ == "__main__":
@@ -68,7 +70,10 @@ if __name__ == "__main__":
 """
 
 
-def test_killed_with_two_workers(tmp_path: Path, fake: None) -> None:
+def test_killed_with_two_workers(
+    tmp_path: Path, fake: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "sources", lambda *modules: "fixed")  # as in COMMAND
     study = make_study(tmp_path / "bids", n=4)
     (study / "code" / "plan.toml").write_text(PLAN.replace("[measures.fake]", SLOW))
     script = tmp_path / "go.py"

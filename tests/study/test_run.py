@@ -14,6 +14,7 @@ from scipy import stats
 from small_study import PLAN, REGIONS, make_study
 
 from ekbom.errors import Refused
+from ekbom.study import store
 from ekbom.study.executors import LocalProcesses
 from ekbom.study.manifest import check_manifest, read_manifest
 from ekbom.study.run import Summary, run_study
@@ -491,3 +492,14 @@ def test_study_without_sessions(tmp_path: Path, fake: None, plan: WriteInPlan) -
     )
     assert summary.exit_code == 0
     assert set(table(tmp_path / "out/measures.tsv").session_id.isna()) == {True}
+
+
+def test_other_code_measures_and_answers_again(
+    study: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go(study, out)
+    before = {p.name for p in (out / ".ekbom" / "steps").iterdir()}
+    monkeypatch.setattr(store, "sources", lambda *modules: "other code")
+    go(study, out)
+    after = {p.name for p in (out / ".ekbom" / "steps").iterdir()} - before
+    assert len(after) == len(before) == 16 + 5
