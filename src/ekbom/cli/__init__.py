@@ -1,1 +1,1 @@
-
+"""One file a command group: parses, calls, prints; no science."""
