@@ -120,15 +120,15 @@ def show(truth: virtual.StudyTruth, found: Comparison, console: Console) -> None
     bias = dict(zip(found.bias["region"], found.bias["bias_percent"], strict=True))
     table = _table(
         "Severity in the patients: V_T per IRLS point (mL/cm3)",
-        ("region", "planted", "blurred", "found", "95 %", "p (Holm)", "", "bias of V_T"),
+        ("region", "planted", "blurred", "found", "95 %", "p (Holm)", "", "V_T bias"),
     )
     for row in found.severity.to_dict("records"):
         table.add_row(
             str(row["region"]),
-            f"{row['slope_planted']:.2f}" if row["planted"] else "0",
-            f"{row['slope_seen']:.2f}",
-            f"{row['slope']:.2f}",
-            f"{row['slope_low']:.2f} to {row['slope_high']:.2f}",
+            f"{row['slope_planted']:z.2f}" if row["planted"] else "0",
+            f"{row['slope_seen']:z.2f}",
+            f"{row['slope']:z.2f}",
+            f"{row['slope_low']:z.2f} to {row['slope_high']:z.2f}",
             _p(row["p_holm"]),
             _word(bool(row["planted"]), bool(row["found"])),
             f"{bias[row['region']]:+.0f} %",
@@ -152,9 +152,9 @@ def show(truth: virtual.StudyTruth, found: Comparison, console: Console) -> None
         for row in found.affective.to_dict("records"):
             table.add_row(
                 str(row["region"]),
-                f"{row['slope_planted']:.2f}",
-                f"{row['slope']:.2f}",
-                f"{row['slope_low']:.2f} to {row['slope_high']:.2f}",
+                f"{row['slope_planted']:z.2f}",
+                f"{row['slope']:z.2f}",
+                f"{row['slope_low']:z.2f} to {row['slope_high']:z.2f}",
                 _p(row["p_holm"]),
                 _word(True, bool(row["found"])),
             )
@@ -190,7 +190,7 @@ def _peaks(name: str, peaks: pd.DataFrame, planted: tuple[str, ...], console: Co
     strong = peaks[peaks[corrected] < 0.05] if corrected else peaks.iloc[:0]
     console.print(
         f"Over the whole brain, {words.get(name, name)}: {len(strong)} peaks at corrected p < .05"
-        f"{_where(strong)}; {len(peaks)} listed, uncorrected{_where(peaks)}.",
+        f"{_where(strong)}; {len(peaks)} listed at uncorrected p < .001{_where(peaks)}.",
         markup=False,
     )
     if name == "severityVoxels":
@@ -209,9 +209,17 @@ def _where(peaks: pd.DataFrame) -> str:
 
 
 def _table(title: str, columns: tuple[str, ...]) -> Table:
-    table = Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False)
+    # one space between columns: the widest table fits 80 characters
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )
     for i, column in enumerate(columns):
-        table.add_column(column, justify="left" if i == 0 or not column else "right")
+        table.add_column(column, no_wrap=True, justify="left" if i == 0 or not column else "right")
     return table
 
 
