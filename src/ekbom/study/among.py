@@ -28,7 +28,13 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
 
 
 class Missing(Exception):
-    """A name the expression needs has no value in this row."""
+    """A name the expression needs has no value in this row.
+
+    Parameters
+    ----------
+    name : str
+        The name.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name

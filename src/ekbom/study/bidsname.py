@@ -16,7 +16,15 @@ INDEXED = frozenset({"run", "echo", "flip", "inv", "split", "chunk"})
 
 
 class Name(NamedTuple):
-    """Parts of a file name."""
+    """Parts of a file name.
+
+    Parameters
+    ----------
+    entities : dict of str to str
+        Without prefixes.
+    suffix, extension : str
+        ``"blood"``, ``".tsv"``.
+    """
 
     entities: dict[str, str]
     suffix: str

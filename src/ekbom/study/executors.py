@@ -26,7 +26,15 @@ class Executor(Protocol):
     def map(
         self, function: Callable[[Item], Result], items: Sequence[Item]
     ) -> Iterator[tuple[int, Result]]:
-        """Yield ``(index, result)`` in order of completion."""
+        """Yield ``(index, result)`` in order of completion.
+
+        Parameters
+        ----------
+        function : callable
+            Of one item; a module-level function.
+        items : sequence
+            What to run it on; picklable.
+        """
         ...
 
 

@@ -18,7 +18,15 @@ from ekbom.study.words import choices, did_you_mean
 
 @dataclass(frozen=True)
 class Value:
-    """One number with its flags."""
+    """One number with its flags.
+
+    Parameters
+    ----------
+    number : float
+        NaN when missing.
+    flags : tuple of str
+        Short words.
+    """
 
     number: float
     flags: tuple[str, ...] = ()
@@ -302,5 +310,16 @@ def _one_unit(units: set[str], outcome: str) -> str:
 
 
 def is_missing(value: Value | None) -> bool:
-    """Tell whether there is no usable number."""
+    """Tell whether there is no usable number.
+
+    Parameters
+    ----------
+    value : Value or None
+        What was found.
+
+    Returns
+    -------
+    bool
+        True when absent or not finite.
+    """
     return value is None or not math.isfinite(value.number)

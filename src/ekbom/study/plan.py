@@ -136,7 +136,13 @@ class Plan:
         return hashlib.sha256(canonical(self.raw)).hexdigest()
 
     def hashes(self) -> dict[str, str]:
-        """Return the SHA-256 of each part: ``plan``, ``measures.x``, ``questions.y``."""
+        """Return the SHA-256 of each part.
+
+        Returns
+        -------
+        dict of str to str
+            Keys ``plan``, ``measures.x``, ``questions.y``.
+        """
         parts = {"plan": self.hash}
         for kind in ("measures", "questions"):
             for name, table in self.raw.get(kind, {}).items():
@@ -144,7 +150,13 @@ class Plan:
         return parts
 
     def resolved(self) -> dict[str, Any]:
-        """Return the plan with all defaults filled in, for ``plan.json``."""
+        """Return the plan with all defaults filled in, for ``plan.json``.
+
+        Returns
+        -------
+        dict
+            Hash, measures, space, tables, questions.
+        """
         return {
             "hash": self.hash,
             "measures": {

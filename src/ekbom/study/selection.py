@@ -23,7 +23,15 @@ from ekbom.study.words import choices
 
 @dataclass(frozen=True)
 class Left:
-    """A unit that is not in the answer, and why."""
+    """A unit that is not in the answer, and why.
+
+    Parameters
+    ----------
+    unit : Unit
+        Who and when.
+    reason : str
+        In words.
+    """
 
     unit: Unit
     reason: str
@@ -187,7 +195,18 @@ def select(question: Question, outcome: Outcome, names: Names) -> Rows:
 
 
 def is_within(question: Question) -> bool:
-    """Tell whether a question compares scans of the same person."""
+    """Tell whether a question compares scans of the same person.
+
+    Parameters
+    ----------
+    question : Question
+        What is asked.
+
+    Returns
+    -------
+    bool
+        About reliability, or with ``participant`` as a term.
+    """
     if question.kind == "reliability":
         return True
     return "participant" in formula_names(question.model or "~ 1")
