@@ -160,6 +160,30 @@ def _curve_mean(
     return np.bincount(frame[inside], weights=part[inside], minlength=n).astype(np.float64)
 
 
+def frame_operator(grid: Grid) -> Array:
+    """Return the operator from values at the grid points to frame means.
+
+    Parameters
+    ----------
+    grid : Grid
+        M steps, F frames.
+
+    Returns
+    -------
+    (F, M + 1) array
+        Exact for a curve that is linear on each step.
+    """
+    h = grid.steps[grid.step]
+    phi1, phi2, _ = _phi_array(grid.decay * h)
+    late = phi1 - phi2
+    out = np.zeros((grid.n_frames, h.size + 1))
+    inside = np.flatnonzero(grid.frame >= 0)
+    part = (grid.share * h)[inside]
+    np.add.at(out, (grid.frame[inside], inside), part * (phi1 - late)[inside])
+    np.add.at(out, (grid.frame[inside], inside + 1), part * late[inside])
+    return out
+
+
 def _phi_array(x: Array) -> tuple[Array, Array, Array]:
     values, where = np.unique(x, return_inverse=True)
     out = np.array([_phi(float(v)) for v in values])[where]

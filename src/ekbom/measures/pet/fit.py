@@ -99,8 +99,8 @@ class KineticFit:
 
     @property
     def outcome(self) -> str:
-        """The main outcome: VT, or Ki of irreversible models."""
-        return "Ki" if "Ki" in self.params else "VT"
+        """The main outcome: VT, Ki of irreversible models, BPND or SUVR without blood."""
+        return next(name for name in ("Ki", "VT", "BPND", "SUVR") if name in self.params)
 
     def interval(self, name: str, level: float = 0.95) -> tuple[Array, Array]:
         """Return limits of a parameter from the t distribution.
@@ -175,7 +175,7 @@ def fit(
     A curve's result has the same bytes in any order of curves and with any
     number of threads (given weights, or a fixed reference).
     """
-    frames_checked, values, labels = _checked(tacs, frames, names)
+    frames_checked, values, labels = checked_curves(tacs, frames, names)
     if model not in MODELS:
         raise Refused(
             "The model is not known.", field="model", found=repr(model), expected=", ".join(MODELS)
@@ -245,9 +245,30 @@ def first_frame(frames: Frames, tstar: float) -> int:
     return int(np.searchsorted(frames.start, tstar - _TSTAR_TOLERANCE))
 
 
-def _checked(
+def checked_curves(
     tacs: ArrayLike, frames: Frames, names: Sequence[str] | None
 ) -> tuple[Frames, Array, tuple[str, ...]]:
+    """Return frames, curves decay-corrected to injection (N, F), and N names.
+
+    Parameters
+    ----------
+    tacs : (F,) or (N, F) array
+        kBq/mL, as ``frames`` says.
+    frames : Frames
+    names : sequence of str or None
+        Numbers when ``None``.
+
+    Returns
+    -------
+    frames : Frames
+    values : (N, F) array
+    names : tuple of str
+
+    Raises
+    ------
+    Refused
+        When there is not one value a frame, or not one name a curve.
+    """
     values = np.atleast_2d(np.asarray(tacs, dtype=np.float64))
     if values.ndim != 2 or values.shape[1] != frames.n:
         raise Refused(
