@@ -21,5 +21,7 @@ def shared_data() -> Path:
     """Folder of real data beside the checkout (or EKBOM_REAL_DATA); skips without it."""
     place = _real_data()
     if place is None:
-        pytest.skip("real data not present: set EKBOM_REAL_DATA to the folder that holds ds004869, pbr28")
+        pytest.skip(
+            "real data not present: EKBOM_REAL_DATA names the folder that holds ds004869 and pbr28"
+        )
     return place

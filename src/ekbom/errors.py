@@ -89,4 +89,4 @@ class OutputRefused(Refused):
 
 def _rebuild(kind: type[Refused], parts: dict[str, str | None]) -> Refused:
     what = parts.pop("what") or ""
-    return kind(what, **parts)  # type: ignore[arg-type]
+    return kind(what, **parts)

@@ -14,12 +14,20 @@ def report(out: Path, /, *, to: Path | None = None) -> int:
         The output folder of a run.
     to : Path, optional
         Where to write; `report.html` in that folder when left out.
+
+    Returns
+    -------
+    int
+        Exit code.
     """
     from ekbom.report import render
-    from ekbom.study import files
+    from ekbom.study import files, manifest
 
-    place = to or out / "report.html"
     data = render(out)
-    files.write_bytes(place, data)
+    place = to or out / "report.html"
+    if to is None:
+        manifest.replace_file(out, "report.html", data)
+    else:
+        files.write_bytes(place, data)
     print(f"{place}  ({len(data) / 1e6:.1f} MB)")
     return 0

@@ -44,6 +44,8 @@ BIDSIGNORE = (
     "logs/",
     ".ekbom/",
     "**/figures/",
+    "**/clinic/",
+    "**/legs/",
     "**/*_kinpar.*",
     "**/*_mimap.*",
     "**/*_inputfunction.*",
