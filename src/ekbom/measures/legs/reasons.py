@@ -178,7 +178,7 @@ def _row(scored: Scored, i: int, after: float) -> dict[str, Any]:
     nr = scored.series_nr
     return {
         "onset": m.onset[i],
-        "duration": m.end[i] - m.onset[i],
+        "duration": _length(scored, i),
         "trial_type": "LM",
         "id": "+".join(str(k + 1) for k in m.members[i]),
         "leg": LEG_WORDS[m.leg[i]],
@@ -215,6 +215,14 @@ def _mark(scored: Scored, k: int, status: str, why: str, text: str) -> dict[str,
         "stage": _stage(scored, k),
         "rules": scored.rules.name,
     }
+
+
+def _length(scored: Scored, i: int) -> float:
+    """Length of a movement; that of its mark to the last digit when it has one only."""
+    members = scored.movements.members[i]
+    if len(members) == 1:
+        return float(scored.marks.duration[members[0]])
+    return float(scored.movements.end[i] - scored.movements.onset[i])
 
 
 def _number(row: int) -> int | None:
