@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
 
-from ekbom.cli import petprint
+from ekbom.cli import petprint, petread
 from ekbom.errors import Refused
 
 if TYPE_CHECKING:
@@ -39,7 +39,11 @@ def fit(
     /,
     *,
     tacs: Path,
-    input: Path,
+    input: Path | None = None,
+    reference: str | None = None,
+    k2prime: str = "auto",
+    window: str | None = None,
+    tracer: str | None = None,
     units: str | None = None,
     input_units: str | None = None,
     decay_corrected: bool | None = None,
@@ -69,6 +73,15 @@ def fit(
     input : Path
         Blood (TSV): time, plasma_radioactivity, metabolite_parent_fraction,
         whole_blood_radioactivity; or time, AIF; or Time, Cpl_metabcorr, Cbl_dispcorr.
+        Not needed when every model has a reference region.
+    reference : str
+        Reference region: a column of the curves.
+    k2prime : str
+        Efflux rate of the reference in srtm2, mrtm2 and logan-ref, 1/min, or auto.
+    window : str
+        Start and end of the window of suvr in minutes, "40,60".
+    tracer : str
+        Name of the tracer: prints what its file says of the reference region.
     units : str
         Of the curves (kBq/mL, Bq/mL ...), unless a JSON beside them declares it.
     input_units : str
@@ -79,7 +92,8 @@ def fit(
         11C, 18F ...: lets the model decay within frames as the scanner's correction
         assumes, and makes Poisson weights.
     model : str
-        1tcm, 2tcm, logan, ma1, separated by commas.
+        1tcm, 2tcm, logan, ma1 with blood; srtm, srtm2, frtm, mrtm1, mrtm2, logan-ref,
+        suvr with a reference region; separated by commas.
     regions : str
         Names or patterns, separated by commas; all by default.
     tstar : str
@@ -107,14 +121,16 @@ def fit(
     import numpy as np
 
     from ekbom.measures.pet import qc, results
-    from ekbom.measures.pet.input_fit import fit_input
-    from ekbom.measures.pet.io.plain import read_input, read_tacs
+    from ekbom.measures.pet.io.plain import read_tacs
+    from ekbom.measures.pet.reference_regional import find_reference, reference_notes
     from ekbom.measures.pet.regional import check_sizes, fit_regions
     from ekbom.measures.pet.regions import Curves, tissue_curve
     from ekbom.measures.pet.residuals import residuals
 
     half_life = _half_life(nuclide)
     read = read_tacs(tacs, unit=units, decay_corrected=decay_corrected, half_life=half_life)
+    if regions is not None and reference is not None:
+        regions = f"{regions},{reference}"
     names, values = _chosen(read.names, read.values, regions, tacs)
     kind = _weights(weights, read.weights is not None, half_life, tacs)
     settings = _settings(
@@ -127,25 +143,36 @@ def fit(
         delay=_number(delay, "fit", "--delay"),
         weights="uniform" if kind == "column" else kind,
         frame_mean="plain" if half_life is None else "decay-weighted",
+        reference=reference,
+        k2prime=_number(k2prime, "auto", "--k2prime"),
+        window=None if window is None else petread.window(window),
     )
-    blood, said = read_input(
-        input,
-        unit=input_units or units,
-        sort=sort_blood,
-        decay_corrected=bool(decay_corrected),
-        half_life=half_life,
-    )
-    notes = [*read.notes, *said]
-    fitted = fit_input(
-        blood,
-        frames=read.frames,
-        parent=settings.parent,
-        plasma=settings.input,
-        extrapolate=extrapolate_blood,
-        needs_whole_blood=any(settings.blood_volume(m) != 0 for m in settings.model),
-    )
-    notes += fitted.notes
-    check_sizes(values, fitted, file=tacs, trust=False, notes=notes)
+    notes = [*read.notes]
+    row = find_reference(names, settings, tacs)
+    if row is not None:
+        notes += reference_notes(names[row], tracer)
+    fitted = None
+    if settings.needs_blood:
+        if input is None:
+            raise Refused(
+                "The model needs blood.",
+                field="--input",
+                found="nothing",
+                expected=f"a table of blood for {', '.join(settings.model)}",
+                mend="add --input, or use a model with a reference region",
+            )
+        fitted = petread.read_blood(
+            input,
+            settings,
+            read.frames,
+            unit=input_units or units,
+            sort=sort_blood,
+            decay_corrected=bool(decay_corrected),
+            half_life=half_life,
+            extrapolate=extrapolate_blood,
+            notes=notes,
+        )
+        check_sizes(values, fitted, file=tacs, trust=False, notes=notes)
     stem = tacs.name.removesuffix(".tsv").removesuffix("_tacs")
     whole = Curves(stem, read.names, read.values, None, tacs, {})
     curves = Curves(stem, names, values, None, tacs, {})
@@ -159,15 +186,21 @@ def fit(
         weights=read.weights if kind == "column" else None,
     )
     notes += regional.notes
-    meta = {"Weights": kind, "Nuclide": nuclide or "n/a", **results.input_meta(fitted)}
-    kinpar = results.kinpar(regional, curves, slice(None), fitted.extrapolated_share, meta)
+    meta = {"Weights": kind, "Nuclide": nuclide or "n/a"}
+    share = float("nan")
+    if row is not None:
+        meta["ReferenceRegion"] = names[row]
+    if fitted is not None:
+        meta |= results.input_meta(fitted)
+        share = fitted.extrapolated_share
+    kinpar = results.kinpar(regional, curves, slice(None), share, meta)
     table = results.renamed(kinpar, "kinpar")
     drawn = [qc.Drawn(name, one.fitted[: qc.PANELS]) for name, one in regional.fits.items()]
     words = qc.settings_words(regional, settings, kind)
     frames = read.frames
     shown = names[: qc.PANELS]
-    figures = [
-        qc.blood_figure(fitted, name="blood"),
+    figures = [] if fitted is None else [qc.blood_figure(fitted, name="blood")]
+    figures += [
         qc.fits_figure(
             frames.mid, frames.start, frames.end, shown, values[: qc.PANELS], drawn,
             name="fits", words=words,
@@ -178,7 +211,10 @@ def fit(
     ]  # fmt: skip
     if regional.delay is not None:
         figures.append(qc.delay_figure(regional.delay, name="delay"))
-    tables = [table, results.inputfunction(fitted, None, {}), *results.candidate_tables(fitted)]
+    tables = [table]
+    if fitted is not None:
+        tables.append(results.inputfunction(fitted, None, {}))
+        tables += results.candidate_tables(fitted)
     if half_life is None:
         petprint.warn("no --nuclide: frames are compared with plain means of the model")
     petprint.show_notes(notes)

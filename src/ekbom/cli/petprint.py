@@ -39,17 +39,28 @@ def show_fits(regional: Regional, shares: Any, choose: str | None) -> None:
     """Print a row a region and model; ``shares`` are Akaike weights in the order of the table."""
     from rich.table import Table as Rich
 
-    columns = ("VT", "K1", "k2", "k3", "k4", "BPND", "vB")
+    columns: tuple[str, ...] = ("VT", "K1", "k2", "k3", "k4", "BPND", "vB")
+    if any("VT" not in one.params for one in regional.fits.values()):
+        columns = (*columns, "R1", "k2prime", "SUVR")
+        used = {name for one in regional.fits.values() for name in one.params}
+        columns = ("VT", *(name for name in columns[1:] if name in used))
+    with_volume = any("VT" in one.params for one in regional.fits.values())
     rich = Rich(box=None, header_style="bold", pad_edge=False)
     rich.add_column("region")
     rich.add_column("model")
-    for name in ("V_T", "± SE", *columns[1:], "AICc", *(["weight"] if choose else [])):
+    head = ("V_T", "± SE") if with_volume else ("main", "± SE")
+    for name in (*head, *columns[1:], "AICc", *(["weight"] if choose else [])):
         rich.add_column(name, justify="right")
     rich.add_column("flags")
     count = len(regional.labels)
     for row, label in enumerate(regional.labels):
         for place, (model, one) in enumerate(regional.fits.items()):
-            cells = [_digits(one.params["VT"][row]), _digits(one.se["VT"][row])]
+            main = "VT" if with_volume else one.outcome
+            missing = [float("nan")] * count
+            cells = [
+                _digits(one.params.get(main, missing)[row]),
+                _digits(one.se.get(main, missing)[row]),
+            ]
             for name in columns[1:]:
                 estimated = name in one.params and (name != "vB" or "vB" in one.se)
                 cells.append(_digits(one.params[name][row]) if estimated else "")

@@ -54,7 +54,8 @@ def inputs(unit: Unit, study: Files, settings: PETSettings) -> Inputs:
     roles: dict[str, list[Path]] = {}
     image = _image(unit, study, settings)
     roles["pet_json"] = study.metadata_files(image)
-    _blood(unit, study, settings, roles)
+    if settings.needs_blood:
+        _blood(unit, study, settings, roles)
     _curves(unit, study, settings, image, roles)
     permitted = settings.permissions(unit.label)
     extra = {

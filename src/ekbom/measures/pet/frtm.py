@@ -121,7 +121,7 @@ def fit_curve(
     scale = np.sqrt((J**2).sum(axis=0))
     cov = np.full((4, 4), np.nan)
     if used > 4 and (scale > 0).all():
-        u, s, v = np.linalg.svd(J / scale, full_matrices=False)
+        _, s, v = np.linalg.svd(J / scale, full_matrices=False)
         if s[-1] > 1e-7 * s[0]:
             half = v.T / s
             cov = rss / (used - 4) * (half @ half.T) / np.outer(scale, scale)

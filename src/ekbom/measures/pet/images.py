@@ -24,8 +24,9 @@ from ekbom.measures.pet.io.image import DynamicImage, read_image
 from ekbom.measures.pet.map_figure import map_figure
 from ekbom.measures.pet.map_settings import MAP_OUTCOMES
 from ekbom.measures.pet.parametric import map_voxels
+from ekbom.measures.pet.reference_regional import map_model
 from ekbom.measures.pet.regions import Curves, join
-from ekbom.measures.pet.settings import PETSettings
+from ekbom.measures.pet.settings import REFERENCE, PETSettings
 from ekbom.measures.pet.spectral import UNITS
 from ekbom.measures.pet.tstar import choose_tstar
 from ekbom.measures.pet.voxels import VoxelFit, with_signal
@@ -44,7 +45,7 @@ OUTCOMES: Mapping[str, str] = {
 }
 
 #: Maps that group questions are asked of, and so are smoothed.
-SMOOTHED = ("VT", "K1", "IRF60")
+SMOOTHED = ("VT", "K1", "IRF60", "BPND", "R1", "SUVR")
 
 #: Voxels this many median absolute deviations above the median, or below zero,
 #: do not take part in smoothing: one such voxel would spoil all around it.
@@ -127,13 +128,14 @@ def regional_curves(image: DynamicImage | None, settings: PETSettings) -> list[C
 def maps_of(
     image: DynamicImage | None,
     frames: Frames,
-    input: InputFunction,
+    input: InputFunction | None,
     weights: Array,
     settings: PETSettings,
     *,
     regions: Array,
     tstar: Mapping[str, float],
     meta: Mapping[str, Any],
+    reference: Array | None = None,
 ) -> Maps:
     """Fit every voxel with every model of ``[measures.pet.maps]``.
 
@@ -143,8 +145,8 @@ def maps_of(
         Curves of the voxels.
     frames : Frames
         Of the scan.
-    input : InputFunction
-        As tissue sees it, delay applied.
+    input : InputFunction or None
+        As tissue sees it, delay applied; ``None`` when no model needs blood.
     weights : (F,) array
         Of squared residuals, as in the regional fits.
     settings : PETSettings
@@ -155,6 +157,8 @@ def maps_of(
         Minutes by graphical model, where a regional fit has used one.
     meta : mapping
         What the sidecars say of scan, blood and input.
+    reference : (F,) array, optional
+        Curve of the reference region.
 
     Returns
     -------
@@ -177,11 +181,18 @@ def maps_of(
     curves = _calm(image, settings.maps.frame_fwhm)
     for model in settings.maps.model:
         start = None
-        if model != "spectral":
-            start = tstar.get(model)
-            if start is None:
-                start = _tstar(regions, frames, input, weights, model, settings)
-        fit = _fit(curves, frames, input, weights, model, start, settings)
+        if model in REFERENCE:
+            assert reference is not None
+            fit = map_model(
+                curves, reference, frames, model, weights, regions, tstar.get(model), settings
+            )
+        else:
+            assert input is not None
+            if model != "spectral":
+                start = tstar.get(model)
+                if start is None:
+                    start = _tstar(regions, frames, input, weights, model, settings)
+            fit = _fit(curves, frames, input, weights, model, start, settings)
         made, said = _published(image, fit, settings, meta)
         maps += made
         notes.append(_voxel_note(image, fit))
@@ -378,7 +389,7 @@ def _voxel_note(image: DynamicImage, fit: VoxelFit) -> Note:
 
 
 def _figure(image: DynamicImage, fit: VoxelFit, made: Sequence[Map]) -> Figure:
-    first = next((name for name in ("VT", *fit.params) if name in fit.params), "VT")
+    first = next(name for name in ("VT", *fit.params) if name in fit.params)
     values = image.image(fit.params[first])
     smoothed = next((m for m in made if m.parameter == first and m.name.count("Smoothed")), None)
     fwhm = float(smoothed.meta["SmoothingFWHM"]) if smoothed is not None else 0.0

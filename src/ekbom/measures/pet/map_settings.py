@@ -9,13 +9,18 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from ekbom.space.template import SPACE
 
 #: Models that are fitted to every voxel.
-MapModel = Literal["logan", "ma1", "spectral"]
+MapModel = Literal["logan", "ma1", "spectral", "srtm", "srtm2", "mrtm2", "logan-ref", "suvr"]
 
 #: Outcomes of each model that can be a map.
 MAP_OUTCOMES: dict[str, tuple[str, ...]] = {
     "logan": ("VT",),
     "ma1": ("VT",),
     "spectral": ("VT", "K1", "vB", "IRF60", "extrapolated", "components"),
+    "srtm": ("BPND", "R1", "k2", "k2a", "k2prime"),
+    "srtm2": ("BPND", "R1", "k2", "k2a"),
+    "mrtm2": ("BPND", "R1", "k2", "k2a"),
+    "logan-ref": ("BPND",),
+    "suvr": ("SUVR",),
 }
 
 
@@ -64,7 +69,8 @@ class MapsSettings(_Strict):
         default=(), description="models; none by default, then no image is read for maps"
     )
     outcome: Annotated[tuple[str, ...], BeforeValidator(_listed)] = Field(
-        default=("VT",), description="maps to keep: VT; K1, vB, IRF60 ... of spectral"
+        default=("VT",),
+        description="maps to keep: VT; K1, vB, IRF60 ... of spectral; BPND, R1 ... of srtm",
     )
     se: bool = Field(
         default=False, description="standard error and CV maps; spectral takes draws times as long"

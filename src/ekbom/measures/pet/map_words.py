@@ -12,6 +12,10 @@ CITATIONS: Mapping[str, str] = {
         "Cunningham VJ, Jones T (1993). Spectral analysis of dynamic PET studies. J Cereb Blood"
         " Flow Metab 13:15-23. doi:10.1038/jcbfm.1993.5"
     ),
+    "gunn": (
+        "Gunn RN et al. (1997). Parametric imaging of ligand-receptor binding in PET using a"
+        " simplified reference region model. NeuroImage 6:279-287. doi:10.1006/nimg.1997.0303"
+    ),
     "nnls": (
         "Bro R, de Jong S (1997). A fast non-negativity-constrained least squares algorithm."
         " J Chemometrics 11:393-401."
@@ -23,6 +27,11 @@ _MODELS = {
     "logan": "Logan graphical analysis",
     "ma1": "multilinear analysis MA1",
     "spectral": "spectral analysis (Cunningham and Jones 1993)",
+    "srtm": "the simplified reference tissue model with basis functions (Gunn et al. 1997)",
+    "srtm2": "SRTM2 (Wu and Carson 2002)",
+    "mrtm2": "the multilinear reference tissue model MRTM2 (Ichise et al. 2003)",
+    "logan-ref": "Logan graphical analysis with reference region (Logan et al. 1996)",
+    "suvr": "the ratio of uptake to the reference region (SUVR)",
 }
 
 

@@ -20,10 +20,11 @@ from ekbom.measures.pet.io.bids import Scan, read_scan
 from ekbom.measures.pet.io.blood import read_blood
 from ekbom.measures.pet.io.bloodstream import read_inputfunction
 from ekbom.measures.pet.io.petprep import read_tacs, read_volumes
+from ekbom.measures.pet.reference_regional import find_reference, reference_notes
 from ekbom.measures.pet.regional import Regional, check_sizes, fit_regions
 from ekbom.measures.pet.regions import Curves, join, tissue_curve
 from ekbom.measures.pet.residuals import residuals
-from ekbom.measures.pet.settings import COMPARTMENT, GRAPHICAL, PETSettings
+from ekbom.measures.pet.settings import COMPARTMENT, GRAPHICAL, REFERENCE, PETSettings
 from ekbom.nouns import Files, Inputs, Note, Product, Score, Table, Unit
 
 Array = NDArray[np.float64]
@@ -109,27 +110,34 @@ class PETMeasure:
         notes: list[Note] = []
         scan = read_scan(inputs.files["pet_json"])
         notes += scan.notes
-        blood, blood_meta = _read_blood(inputs, scan, chosen, notes)
-        fitted = fit_input(
-            blood,
-            frames=scan.frames,
-            parent=chosen.parent,
-            plasma="interpolate" if blood.plasma_is_parent else chosen.input,
-            parent_f0=None if chosen.parent_f0 == "free" else chosen.parent_f0,
-            plasma_over_blood=chosen.plasma_over_blood,
-            extrapolate=bool(inputs.extra.get("blood.extrapolate")),
-            needs_whole_blood=any(chosen.blood_volume(m) != 0 for m in chosen.model)
-            or bool(chosen.maps.model),
-        )
-        notes += fitted.notes
+        blood_meta: dict[str, Any] = {"BloodSource": "none: reference region"}
+        fitted: InputFit | None = None
+        if chosen.needs_blood:
+            blood, blood_meta = _read_blood(inputs, scan, chosen, notes)
+            fitted = fit_input(
+                blood,
+                frames=scan.frames,
+                parent=chosen.parent,
+                plasma="interpolate" if blood.plasma_is_parent else chosen.input,
+                parent_f0=None if chosen.parent_f0 == "free" else chosen.parent_f0,
+                plasma_over_blood=chosen.plasma_over_blood,
+                extrapolate=bool(inputs.extra.get("blood.extrapolate")),
+                needs_whole_blood=any(chosen.blood_volume(m) != 0 for m in chosen.model)
+                or any(m not in REFERENCE for m in chosen.maps.model),
+            )
+            notes += fitted.notes
         image = images.load(inputs.files, scan)
         curves = _read_curves(inputs, scan, chosen) or images.regional_curves(image, chosen)
         trust = bool(inputs.extra.get("trust_units"))
-        for one in curves:
+        for one in curves if fitted is not None else ():
+            assert fitted is not None
             check_sizes(one.values, fitted, file=one.source, trust=trust, notes=notes)
         labels = [label for one in curves for label in one.labels]
         values = np.vstack([one.values for one in curves])
         reference = _reference(curves, labels, values, chosen)
+        row = find_reference(labels, chosen, curves[0].source)
+        if row is not None:
+            notes += reference_notes(labels[row], chosen.tracer or scan.tracer)
         regional = fit_regions(values, labels, reference, scan.frames, fitted, chosen)
         notes += regional.notes
 
@@ -147,6 +155,7 @@ class PETMeasure:
             regions=values,
             tstar=regional.tstar,
             meta=meta,
+            reference=regional.reference,
         )
         notes += voxels.notes
         figures: list[Any] = []
@@ -252,7 +261,7 @@ def _reference(
 
 def _meta(
     scan: Scan,
-    fitted: InputFit,
+    fitted: InputFit | None,
     regional: Regional,
     settings: PETSettings,
     blood: Mapping[str, Any],
@@ -261,6 +270,14 @@ def _meta(
     models: dict[str, Any] = {}
     for model, fit in regional.fits.items():
         models[model] = {"vB": settings.blood_volume(model), "Frames": regional.n_frames[model]}
+        if model in REFERENCE:
+            named = (("ReferenceRegion", settings.reference), ("k2prime", fit.meta.get("k2prime")))
+            models[model] |= {key: value for key, value in named if value is not None}
+            models[model]["FreeParameters"] = fit.n_free
+            if model in regional.tstar:
+                models[model]["tstar_min"] = regional.tstar[model]
+            if model == "suvr":
+                models[model] |= {"WindowMinutes": fit.meta["window_min"]}
         if model in GRAPHICAL:
             models[model]["tstar_min"] = regional.tstar[model]
         if model in COMPARTMENT:
@@ -268,7 +285,7 @@ def _meta(
     return {
         **scan.meta,
         **blood,
-        **results.input_meta(fitted),
+        **({} if fitted is None else results.input_meta(fitted)),
         "Models": models,
         "Weights": settings.weights,
         "WeightReference": settings.weight_reference,
@@ -291,19 +308,23 @@ def _meta(
 def _tables(
     curves: Sequence[Curves],
     regional: Regional,
-    fitted: InputFit,
+    fitted: InputFit | None,
     scan: Scan,
     meta: Mapping[str, Any],
 ) -> list[Table]:
-    found = [results.inputfunction(fitted, scan, {"Permissions": meta["PermissionsUsed"]})]
-    found += results.candidate_tables(fitted)
+    found: list[Table] = []
+    share = float("nan")
+    if fitted is not None:
+        found.append(results.inputfunction(fitted, scan, {"Permissions": meta["PermissionsUsed"]}))
+        found += results.candidate_tables(fitted)
+        share = fitted.extrapolated_share
     if regional.delay is not None:
         found.append(results.delay_profile(regional.delay))
     first = 0
     for one in curves:
         where = slice(first, first + len(one.names))
         first = where.stop
-        found.append(results.kinpar(regional, one, where, fitted.extrapolated_share, meta))
+        found.append(results.kinpar(regional, one, where, share, meta))
         found.append(results.tacs(one, scan.frames, {}))
     return found
 
@@ -313,7 +334,7 @@ def _figures(
     labels: Sequence[str],
     values: Array,
     regional: Regional,
-    fitted: InputFit,
+    fitted: InputFit | None,
     scan: Scan,
     settings: PETSettings,
 ) -> list[Any]:
@@ -322,8 +343,8 @@ def _figures(
     mid = scan.frames.mid
     drawn = [qc.Drawn(model, fit.fitted[rows]) for model, fit in regional.fits.items()]
     names = [labels[i].partition(":")[2] for i in rows]
-    figures = [
-        qc.blood_figure(fitted),
+    figures = [] if fitted is None else [qc.blood_figure(fitted)]
+    figures += [
         qc.fits_figure(
             mid, scan.frames.start, scan.frames.end, names, values[rows], drawn, words=said
         ),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ekbom.measures.pet.input_fit import InputFit
 from ekbom.measures.pet.residuals import runs_p
+from ekbom.measures.pet.settings import REFERENCE
 from ekbom.nouns import Figure
 
 if TYPE_CHECKING:
@@ -364,10 +365,14 @@ def delay_figure(delay: Delay, *, name: str = "desc-delay") -> Figure:
 
 def settings_words(regional: Regional, settings: PETSettings, weights: str) -> str:
     """Return the settings of the fits, for captions."""
-    parts = [f"weights {weights}", f"delay {60 * regional.delay_min:.1f} s"]
+    parts = [f"weights {weights}"]
+    if regional.input is not None:
+        parts.append(f"delay {60 * regional.delay_min:.1f} s")
     for model in regional.fits:
         volume = settings.blood_volume(model)
         text = f"{model} with v_B {volume if volume == 'free' else format(volume, 'g')}"
+        if model in REFERENCE:
+            text = f"{model} against {settings.reference}"
         if model in regional.tstar:
             text += f" from {regional.tstar[model]:.4g} min"
         parts.append(text)

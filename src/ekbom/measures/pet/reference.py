@@ -28,11 +28,13 @@ from numpy.typing import ArrayLike, NDArray
 from ekbom.errors import Refused
 from ekbom.measures.pet import _srtm, frtm, multilinear, uptake
 from ekbom.measures.pet._threads import share_rows
-from ekbom.measures.pet.convolve import Grid, basis, running_input
+from ekbom.measures.pet.convolve import Grid, running_input
 from ekbom.measures.pet.fit import KineticFit, checked_curves, first_frame, mean_curve
 from ekbom.measures.pet.flags import CV_HIGH, FlagList
 from ekbom.measures.pet.frames import Frames
+from ekbom.measures.pet.k2prime import k2prime_of
 from ekbom.measures.pet.lift import Lift, lift
+from ekbom.measures.pet.reference_basis import k2a_table, searched
 from ekbom.measures.pet.select import aicc
 from ekbom.measures.pet.weights import weights as frame_weights
 
@@ -57,12 +59,8 @@ UNITS = {
     "k4": "1/min",
     "intercept": "min",
 }
-#: Rates k2a that are looked at: from 0.1 / end of the scan to this, 1/min.
-K2A_MAX = 3.0
 #: Rates in the table of regional fits.
 NODES = 512
-#: BP_ND above which a curve takes part in k2'.
-BINDING = 0.5
 
 
 def fit_reference(
@@ -166,113 +164,6 @@ def fit_reference(
     if model == "frtm":
         return _full(data, usable, grid, w, labels, meta)
     return _simplified(model, data, usable, grid, float(frames.end[-1]), w, labels, meta)
-
-
-def weighted_median(values: ArrayLike, weights: ArrayLike) -> float:
-    """Return the value that has half of the weight on either side.
-
-    Parameters
-    ----------
-    values, weights : (N,) arrays
-
-    Returns
-    -------
-    float
-
-    Examples
-    --------
-    >>> weighted_median([1.0, 2.0, 9.0], [1.0, 1.0, 5.0])
-    9.0
-    """
-    v, w = np.asarray(values, dtype=np.float64), np.asarray(weights, dtype=np.float64)
-    order = np.argsort(v, kind="stable")
-    total = np.cumsum(w[order])
-    return float(v[order][int(np.searchsorted(total, total[-1] / 2))])
-
-
-def k2prime_of(fit: KineticFit) -> float:
-    """Return one k2' for all curves from a fit that had one each.
-
-    Parameters
-    ----------
-    fit : KineticFit
-        By SRTM or MRTM1.
-
-    Returns
-    -------
-    float
-        1/min: weighted median over curves with BP_ND > 0.5 and a standard error.
-
-    Raises
-    ------
-    Refused
-        When there is no such curve.
-    """
-    value, error = fit.params["k2prime"], fit.se["k2prime"]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        good = (fit.params["BPND"] > BINDING) & (value > 0) & np.isfinite(value) & (error >= 0)
-        precise = np.where(error > 0, 1 / np.maximum(error, 1e-12) ** 2, 1e24)
-    if not good.any():
-        raise Refused(
-            "No region binds enough to tell k2' from.",
-            field="k2prime",
-            found=f"largest BP_ND {np.nanmax(fit.params['BPND']):.3g}"
-            if np.isfinite(fit.params["BPND"]).any()
-            else "no fit",
-            expected=f"a region with BP_ND above {BINDING:g}",
-            mend="give k2prime in 1/min",
-        )
-    return weighted_median(value[good], precise[good])
-
-
-def k2a_table(grid: Grid, root: Array, end: float, nodes: int) -> tuple[Array, Array, Array]:
-    """Return ln k2a, and the weighted basis with its derivative in ln k2a.
-
-    Parameters
-    ----------
-    grid : Grid
-        With the reference as input.
-    root : (F,) array
-        Square roots of the weights.
-    end : float
-        End of the scan, min.
-    nodes : int
-        K.
-
-    Returns
-    -------
-    ln_rate : (K,) array
-    table, slope : (K, F) arrays
-    """
-    ln_rate = np.linspace(np.log(0.1 / end), np.log(K2A_MAX), nodes)
-    mean, slope = basis(np.exp(ln_rate), grid)
-    return ln_rate, mean * root, slope * root * np.exp(ln_rate)[:, None]
-
-
-def searched(table: Array, q: Array, ln_rate: Array, k2prime: float) -> Array:
-    """Return the searched column of every row of the table, of length 1, (F, K).
-
-    Parameters
-    ----------
-    table : (K, F) array
-        Weighted basis.
-    q : (F,) array
-        Weighted reference.
-    ln_rate : (K,) array
-    k2prime : float
-        Of SRTM2; NaN for SRTM, whose column is made orthogonal to ``q``.
-
-    Returns
-    -------
-    (F, K) array
-    """
-    if np.isnan(k2prime):
-        across = (table * q).sum(axis=1) / (q * q).sum()
-        column = table - across[:, None] * q
-    else:
-        column = q + (k2prime - np.exp(ln_rate))[:, None] * table
-    length = np.sqrt((column**2).sum(axis=1))
-    return np.ascontiguousarray((column / length[:, None]).T)
 
 
 def _simplified(

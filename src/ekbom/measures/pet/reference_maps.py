@@ -19,8 +19,10 @@ from ekbom.measures.pet.convolve import running_input
 from ekbom.measures.pet.fit import first_frame
 from ekbom.measures.pet.flags import CV_HIGH, bits
 from ekbom.measures.pet.frames import Frames
+from ekbom.measures.pet.k2prime import BINDING, weighted_median
 from ekbom.measures.pet.lift import Lift, lift
-from ekbom.measures.pet.reference import UNITS, k2a_table, searched, weighted_median
+from ekbom.measures.pet.reference import UNITS
+from ekbom.measures.pet.reference_basis import k2a_table, searched
 from ekbom.measures.pet.voxels import VoxelFit, checked, with_signal
 
 Array = NDArray[np.float64]
@@ -182,7 +184,7 @@ def _voxel_k2prime(
     first = _simplified("srtm", y, good, reference, lifted, frames, w, float("nan"), nodes)
     value, error = first.params["k2prime"], first.se["k2prime"]
     with np.errstate(invalid="ignore"):
-        binds = (first.params["BPND"] > 0.5) & (value > 0) & (error > 0) & (first.flags == 0)
+        binds = (first.params["BPND"] > BINDING) & (value > 0) & (error > 0) & (first.flags == 0)
     if not binds.any():
         raise Refused(
             "No voxel binds enough to tell k2' from.",

@@ -14,7 +14,8 @@ from ekbom.measures.pet.fit import KineticFit, first_frame, fit
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.input_fit import InputFit
-from ekbom.measures.pet.settings import GRAPHICAL, PETSettings
+from ekbom.measures.pet.reference_regional import find_reference, fit_models
+from ekbom.measures.pet.settings import GRAPHICAL, REFERENCE, PETSettings
 from ekbom.measures.pet.tstar import choose_tstar
 from ekbom.measures.pet.weights import weights as frame_weights
 from ekbom.nouns import Note
@@ -38,8 +39,8 @@ class Regional:
         By model, in the order asked for; rows as in ``labels``.
     labels : tuple of str
         Regions with their segmentation.
-    input : InputFunction
-        As used, delay included.
+    input : InputFunction or None
+        As used, delay included; ``None`` without blood.
     delay_min : float
         min; 0 when not fitted or not identifiable.
     delay : Delay or None
@@ -50,17 +51,20 @@ class Regional:
         Frames with weight, by model.
     weights : (F,) array
     notes : tuple of Note
+    reference : (F,) array or None
+        Curve of the reference region, kBq/mL.
     """
 
     fits: Mapping[str, KineticFit]
     labels: tuple[str, ...]
-    input: InputFunction
+    input: InputFunction | None
     delay_min: float
     delay: Delay | None
     tstar: Mapping[str, float]
     n_frames: Mapping[str, int]
     weights: Array
     notes: tuple[Note, ...]
+    reference: Array | None = None
 
 
 def fit_regions(
@@ -68,7 +72,7 @@ def fit_regions(
     labels: Sequence[str],
     reference: Array,
     frames: Frames,
-    blood: InputFit,
+    blood: InputFit | None,
     settings: PETSettings,
     *,
     weights: Array | None = None,
@@ -84,7 +88,8 @@ def fit_regions(
     reference : (F,) array
         Curve of a large region: makes the weights and the delay.
     frames : Frames
-    blood : InputFit
+    blood : InputFit or None
+        ``None`` when every model has a reference region instead.
     settings : PETSettings
     weights : (F,) array, optional
         Instead of those the settings name.
@@ -95,12 +100,23 @@ def fit_regions(
     """
     notes: list[Note] = []
     weights = frame_weights(settings.weights if weights is None else weights, frames, reference)
-    delay, delay_min = _delay(reference, frames, blood, settings, weights, notes)
-    used = blood.input.shifted(delay_min) if delay_min else blood.input
+    delay, delay_min, used = None, 0.0, None
+    if blood is not None:
+        delay, delay_min = _delay(reference, frames, blood, settings, weights, notes)
+        used = blood.input.shifted(delay_min) if delay_min else blood.input
     fits: dict[str, KineticFit] = {}
     tstar: dict[str, float] = {}
     count: dict[str, int] = {}
+    row = find_reference(labels, settings)
     for model in settings.model:
+        if model in REFERENCE:
+            assert row is not None
+            found, starts = fit_models([model], values, labels, row, frames, weights, settings)
+            fits |= found
+            tstar |= starts
+            count[model] = int(found[model].meta["n_frames"])
+            continue
+        assert used is not None
         volume = settings.blood_volume(model)
         start: float | None = None
         if model in GRAPHICAL:
@@ -119,8 +135,9 @@ def fit_regions(
         )
         count[model] = int(fits[model].meta["n_frames"])
     return Regional(
-        fits, tuple(labels), used, delay_min, delay, tstar, count, weights, tuple(notes)
-    )
+        fits, tuple(labels), used, delay_min, delay, tstar, count, weights, tuple(notes),
+        None if row is None else np.asarray(values[row]),
+    )  # fmt: skip
 
 
 def check_sizes(

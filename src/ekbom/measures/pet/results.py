@@ -16,6 +16,7 @@ from ekbom.measures.pet.input_fit import InputFit
 from ekbom.measures.pet.io.bids import Scan
 from ekbom.measures.pet.regional import Regional
 from ekbom.measures.pet.regions import Curves
+from ekbom.measures.pet.settings import REFERENCE
 from ekbom.nouns import Column, Score, Table
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ OUTCOMES: Mapping[str, str] = {
     "k4": "1/min",
     "BPND": "1",
     "vB": "1",
+    "DVR": "1",
+    "SUVR": "1",
+    "R1": "1",
+    "k2a": "1/min",
+    "k2prime": "1/min",
 }
 _MEANING = {
     "VT": "Total volume of distribution",
@@ -40,7 +46,12 @@ _MEANING = {
     "k2": "Rate of transfer from tissue to plasma",
     "k3": "Rate of transfer from the first to the second tissue compartment",
     "k4": "Rate of transfer from the second to the first tissue compartment",
-    "BPND": "Binding potential relative to nondisplaceable uptake, k3/k4",
+    "BPND": "Binding potential relative to nondisplaceable uptake",
+    "DVR": "Distribution volume relative to the reference region",
+    "SUVR": "Mean of the window relative to the reference region",
+    "R1": "Delivery relative to the reference region",
+    "k2a": "Apparent rate of transfer from tissue to plasma",
+    "k2prime": "Rate of transfer from the reference region to plasma",
     "vB": "Blood volume as a share of tissue volume",
 }
 _SHOWN = ("VT", "K1", "k2", "k3", "k4", "BPND", "vB")
@@ -61,6 +72,16 @@ KINPAR: Mapping[str, Column] = {
     "cv_percent": Column("100 VT_se / VT", "%"),
     "extrapolated_share": Column("Share of the input's area beyond the last blood sample", "1"),
     "flags": Column("What a reader should doubt, separated by semicolons"),
+}
+
+
+#: Columns that tables with a reference-region model have beside.
+REFERENCE_KINPAR: Mapping[str, Column] = {
+    "BPND_se": Column("Standard error of BPND", "1"),
+    **{
+        name: Column(_MEANING[name], OUTCOMES[name])
+        for name in ("R1", "k2a", "k2prime", "DVR", "SUVR")
+    },
 }
 
 
@@ -127,9 +148,13 @@ def kinpar(
     Returns
     -------
     Table
-        One row a region and model, columns of :data:`KINPAR`.
+        One row a region and model, columns of :data:`KINPAR`, and of
+        :data:`REFERENCE_KINPAR` when a model has a reference region.
     """
     rows: list[pd.DataFrame] = []
+    columns = {**KINPAR}
+    if any(model in REFERENCE for model in regional.fits):
+        columns |= REFERENCE_KINPAR
     weights = akaike_weights({m: f.aicc[where] for m, f in regional.fits.items()})
     for model, fit in regional.fits.items():
         count = len(curves.names)
@@ -161,16 +186,18 @@ def kinpar(
                     "cv_percent": cv,
                     "extrapolated_share": share,
                     "flags": [";".join(flags) or "n/a" for flags in fit.flags[where]],
+                    "BPND_se": column("BPND", fit.se),
+                    **{name: column(name, fit.params) for name in list(REFERENCE_KINPAR)[1:]},
                 }
             )
         )
-    frame = pd.concat(rows, ignore_index=True)[list(KINPAR)]
+    frame = pd.concat(rows, ignore_index=True)[list(columns)]
     described: dict[str, Any] = {
         "Segmentation": curves.segmentation,
         "JoinedRegions": {name: list(members) for name, members in curves.joined.items()},
         **meta,
     }
-    return Table(f"desc-{entity(curves.segmentation)}_kinpar", frame, KINPAR, described)
+    return Table(f"desc-{entity(curves.segmentation)}_kinpar", frame, columns, described)
 
 
 def akaike_weights(aicc: Mapping[str, Array]) -> dict[str, Array]:

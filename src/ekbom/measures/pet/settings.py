@@ -8,7 +8,19 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 from ekbom.measures.pet.map_settings import MapsSettings, SpaceSettings
 
-Model = Literal["1tcm", "2tcm", "logan", "ma1"]
+Model = Literal[
+    "1tcm",
+    "2tcm",
+    "logan",
+    "ma1",
+    "srtm",
+    "srtm2",
+    "frtm",
+    "mrtm1",
+    "mrtm2",
+    "logan-ref",
+    "suvr",
+]
 Parent = Literal[
     "interpolate",
     "auto",
@@ -23,6 +35,8 @@ Parent = Literal[
 #: Models that estimate the blood volume; the others take it as given.
 COMPARTMENT = ("1tcm", "2tcm")
 GRAPHICAL = ("logan", "ma1")
+#: Models against a reference region, which need no blood.
+REFERENCE = ("srtm", "srtm2", "frtm", "mrtm1", "mrtm2", "logan-ref", "suvr")
 
 
 def _listed(value: Any) -> Any:
@@ -78,6 +92,17 @@ class PETSettings(_Strict):
         default=0.05, description="blood volume in Logan and MA1, which cannot estimate it"
     )
     compartment: CompartmentSettings = CompartmentSettings()
+    reference: str | None = Field(
+        default=None, description='reference region of models without blood, "gtmseg:cerebellum"'
+    )
+    k2prime: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
+        default="auto",
+        description="1/min: efflux rate of the reference in SRTM2, MRTM2 and reference Logan;"
+        " from regions with BP_ND above 0.5 by default",
+    )
+    window: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]] | None = Field(
+        default=None, description="minutes: start and end of the window of SUVR"
+    )
     blood: Literal["auto", "raw", "bloodstream"] = Field(
         default="auto", description="raw samples, or the input function bloodstream made"
     )
@@ -155,10 +180,26 @@ class PETSettings(_Strict):
                     raise ValueError(f"regions.{segmentation}.{name} names no region")
         return self
 
+    @model_validator(mode="after")
+    def _referred(self) -> PETSettings:
+        asked = [m for m in (*self.model, *self.maps.model) if m in REFERENCE]
+        if asked and self.reference is None:
+            raise ValueError(f"{asked[0]} needs a reference region: reference = ...")
+        if "suvr" in asked and (self.window is None or self.window[0] >= self.window[1]):
+            raise ValueError("suvr needs a window: window = [40, 60], minutes")
+        return self
+
+    @property
+    def needs_blood(self) -> bool:
+        """Whether any model has arterial input."""
+        return any(m not in REFERENCE for m in (*self.model, *self.maps.model))
+
     def permissions(self, label: str) -> ScanSettings:
         """Return the permissions of one scan (none unless the plan gives them)."""
         return self.scans.get(label, ScanSettings())
 
     def blood_volume(self, model: str) -> float | Literal["free"]:
         """Return v_B of a model: the compartment's own, or the one given for graphical ones."""
+        if model in REFERENCE:
+            return 0.0
         return self.compartment.vB if model in COMPARTMENT else self.vB

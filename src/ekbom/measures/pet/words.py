@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from ekbom.measures.pet.map_words import CITATIONS as MAP_CITATIONS
 from ekbom.measures.pet.map_words import map_words
-from ekbom.measures.pet.settings import GRAPHICAL, PETSettings
+from ekbom.measures.pet.settings import COMPARTMENT, GRAPHICAL, REFERENCE, PETSettings
 
 CITATIONS: Mapping[str, str] = {
     **MAP_CITATIONS,
@@ -23,6 +23,31 @@ CITATIONS: Mapping[str, str] = {
         "Ichise M et al. (2002). Strategies to improve neuroreceptor parameter estimation by linear"
         " regression analysis. J Cereb Blood Flow Metab 22:1271-1281."
         " doi:10.1097/01.WCB.0000038000.34930.4E"
+    ),
+    "srtm": (
+        "Lammertsma AA, Hume SP (1996). Simplified reference tissue model for PET receptor studies."
+        " NeuroImage 4:153-158. doi:10.1006/nimg.1996.0066"
+    ),
+    "srtm2": (
+        "Wu Y, Carson RE (2002). Noise reduction in the simplified reference tissue model for"
+        " neuroreceptor functional imaging. J Cereb Blood Flow Metab 22:1440-1452."
+        " doi:10.1097/01.WCB.0000033967.83623.34"
+    ),
+    "frtm": (
+        "Lammertsma AA et al. (1996). Comparison of methods for analysis of clinical"
+        " [11C]raclopride studies. J Cereb Blood Flow Metab 16:42-52."
+        " doi:10.1097/00004647-199601000-00005"
+    ),
+    "mrtm": (
+        "Ichise M et al. (2003). Linearized reference tissue parametric imaging methods:"
+        " application to [11C]DASB positron emission tomography studies of the serotonin"
+        " transporter in human brain. J Cereb Blood Flow Metab 23:1096-1112."
+        " doi:10.1097/01.WCB.0000085441.37552.CA"
+    ),
+    "logan-ref": (
+        "Logan J et al. (1996). Distribution volume ratios without blood sampling from graphical"
+        " analysis of PET data. J Cereb Blood Flow Metab 16:834-840."
+        " doi:10.1097/00004647-199609000-00008"
     ),
     "varpro": (
         "Golub GH, Pereyra V (1973). The differentiation of pseudo-inverses and nonlinear least"
@@ -46,6 +71,13 @@ _MODELS = {
     "2tcm": "the two-tissue compartment model",
     "logan": "Logan graphical analysis",
     "ma1": "multilinear analysis MA1",
+    "srtm": "the simplified reference tissue model (Lammertsma and Hume 1996)",
+    "srtm2": "the simplified reference tissue model with one k2' (SRTM2; Wu and Carson 2002)",
+    "frtm": "the full reference tissue model (Lammertsma et al. 1996)",
+    "mrtm1": "the multilinear reference tissue model MRTM1 (Ichise et al. 2003)",
+    "mrtm2": "the multilinear reference tissue model MRTM2 (Ichise et al. 2003)",
+    "logan-ref": "Logan graphical analysis with reference region (Logan et al. 1996)",
+    "suvr": "the ratio of uptake to the reference region (SUVR)",
 }
 _CURVES = {
     "interpolate": "straight lines between the samples, from zero at injection",
@@ -70,9 +102,15 @@ def methods(settings: PETSettings) -> str:
     said = [
         f"Regional time-activity curves{tracer} were analysed with"
         f" {_join([_MODELS[m] for m in settings.model])};"
-        " V_T is the total volume of distribution (Innis et al. 2007)."
+        + (
+            " V_T is the total volume of distribution (Innis et al. 2007)."
+            if any(m not in REFERENCE for m in settings.model)
+            else " nomenclature follows Innis et al. (2007)."
+        )
     ]
-    said.append(_input_words(settings))
+    if settings.needs_blood:
+        said.append(_input_words(settings))
+    said += _reference_words(settings)
     if any(m in GRAPHICAL for m in settings.model):
         names = _join([_MODELS[m] for m in settings.model if m in GRAPHICAL])
         start = (
@@ -87,7 +125,7 @@ def methods(settings: PETSettings) -> str:
             else "without a blood volume term"
         )
         said.append(f"For {names}, frames {start} were used, {blood}.")
-    if any(m not in GRAPHICAL for m in settings.model):
+    if any(m in COMPARTMENT for m in settings.model):
         volume = settings.compartment.vB
         said.append(
             "Compartment models were fitted by weighted non-linear least squares with the linear"
@@ -105,12 +143,13 @@ def methods(settings: PETSettings) -> str:
         else "plain means of the model over each frame"
     )
     said.append(f"Frames were weighted {weights} and compared with {mean}.")
-    said.append(
-        "The delay between sampling site and tissue was fitted on the mean curve of the brain and"
-        " held for all regions."
-        if settings.delay == "fit"
-        else f"The delay between sampling site and tissue was taken as {settings.delay:g} s."
-    )
+    if settings.needs_blood:
+        said.append(
+            "The delay between sampling site and tissue was fitted on the mean curve of the"
+            " brain and held for all regions."
+            if settings.delay == "fit"
+            else f"The delay between sampling site and tissue was taken as {settings.delay:g} s."
+        )
     joined = sum(len(regions) for regions in settings.regions.values())
     if joined:
         said.append(f"{joined} regions were joined from others as volume-weighted means.")
@@ -125,6 +164,34 @@ def methods(settings: PETSettings) -> str:
     if maps:
         said.append(maps)
     return " ".join(said)
+
+
+def _reference_words(settings: PETSettings) -> list[str]:
+    models = [m for m in settings.model if m in REFERENCE]
+    if not models:
+        return []
+    said = [
+        f"The reference region was {settings.reference}; its curve was the smoothest"
+        " piecewise-linear one with the measured frame means."
+    ]
+    fixed = [m for m in models if m in ("srtm2", "mrtm2", "logan-ref")]
+    if fixed:
+        named = _join([m.upper() if m != "logan-ref" else "the Logan plot" for m in fixed])
+        said.append(
+            f"For {named}, k2' was the precision-weighted median over regions with BP_ND above 0.5."
+            if settings.k2prime == "auto"
+            else f"For {named}, k2' was {settings.k2prime:g}/min."
+        )
+    lines = [m for m in models if m in ("mrtm1", "mrtm2", "logan-ref")]
+    if lines:
+        start = (
+            "t* chosen by the residuals" if settings.tstar == "auto" else f"{settings.tstar:g} min"
+        )
+        said.append(f"Multilinear reference models used frames from {start} on.")
+    if "suvr" in models and settings.window is not None:
+        low, high = settings.window
+        said.append(f"SUVR was taken over {low:g} to {high:g} min.")
+    return said
 
 
 def _input_words(settings: PETSettings) -> str:
