@@ -1,0 +1,1 @@
+"""The executable model of the disease: iron, dopamine, opioids, cord, clock, treatment."""

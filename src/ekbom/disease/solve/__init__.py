@@ -1,0 +1,1 @@
+"""Solver of the model: a linearly implicit method on the compiled right-hand side."""

@@ -1,0 +1,1 @@
+"""The declarative source of the model: block files, references, steady state."""
