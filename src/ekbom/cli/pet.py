@@ -195,7 +195,11 @@ def fit(
         share = fitted.extrapolated_share
     kinpar = results.kinpar(regional, curves, slice(None), share, meta)
     table = results.renamed(kinpar, "kinpar")
-    drawn = [qc.Drawn(name, one.fitted[: qc.PANELS]) for name, one in regional.fits.items()]
+    drawn = [
+        qc.Drawn(name, one.fitted[: qc.PANELS])
+        for name, one in regional.fits.items()
+        if name != "suvr"
+    ]
     words = qc.settings_words(regional, settings, kind)
     frames = read.frames
     shown = names[: qc.PANELS]
@@ -205,10 +209,10 @@ def fit(
             frames.mid, frames.start, frames.end, shown, values[: qc.PANELS], drawn,
             name="fits", words=words,
         ),
-        qc.residuals_figure(
-            frames.mid, residuals(values, regional, frames), name="residuals", words=words
-        ),
     ]  # fmt: skip
+    missed = residuals(values, regional, frames)
+    if missed:
+        figures.append(qc.residuals_figure(frames.mid, missed, name="residuals", words=words))
     if regional.delay is not None:
         figures.append(qc.delay_figure(regional.delay, name="delay"))
     tables = [table]

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ekbom.measures.pet.input import InputFunction
     from ekbom.measures.pet.input_fit import InputFit, fit_input
     from ekbom.measures.pet.parametric import map_voxels
+    from ekbom.measures.pet.reference import fit_reference
+    from ekbom.measures.pet.reference_maps import map_reference
     from ekbom.measures.pet.select import choose
     from ekbom.measures.pet.tracers import Tracer, tracer
     from ekbom.measures.pet.tstar import TStar, choose_tstar
@@ -43,6 +45,8 @@ _HOME = {
     "fit": "fit",
     "fit_delay": "delay",
     "fit_input": "input_fit",
+    "fit_reference": "reference",
+    "map_reference": "reference_maps",
     "map_voxels": "parametric",
     "profile_interval": "uncertainty",
     "tracer": "tracers",
@@ -63,6 +67,8 @@ __all__ = [
     "fit",
     "fit_delay",
     "fit_input",
+    "fit_reference",
+    "map_reference",
     "map_voxels",
     "profile_interval",
     "tracer",

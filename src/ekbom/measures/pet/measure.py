@@ -341,15 +341,19 @@ def _figures(
     rows = _shown(curves)
     said = qc.settings_words(regional, settings, settings.weights)
     mid = scan.frames.mid
-    drawn = [qc.Drawn(model, fit.fitted[rows]) for model, fit in regional.fits.items()]
+    drawn = [
+        qc.Drawn(model, fit.fitted[rows]) for model, fit in regional.fits.items() if model != "suvr"
+    ]
     names = [labels[i].partition(":")[2] for i in rows]
     figures = [] if fitted is None else [qc.blood_figure(fitted)]
     figures += [
         qc.fits_figure(
             mid, scan.frames.start, scan.frames.end, names, values[rows], drawn, words=said
-        ),
-        qc.residuals_figure(mid, residuals(values, regional, scan.frames), words=said),
+        )
     ]
+    missed = residuals(values, regional, scan.frames)
+    if missed:
+        figures.append(qc.residuals_figure(mid, missed, words=said))
     if regional.delay is not None:
         figures.append(qc.delay_figure(regional.delay))
     return figures

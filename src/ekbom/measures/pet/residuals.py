@@ -28,7 +28,7 @@ def residuals(values: Array, regional: Regional, frames: Frames) -> dict[str, Ar
     Returns
     -------
     dict of str to (N, F) array
-        NaN for frames that were not used.
+        NaN for frames that were not used; without models that predict no curve.
     """
     found = {}
     for model, fit in regional.fits.items():
@@ -36,6 +36,8 @@ def residuals(values: Array, regional: Regional, frames: Frames) -> dict[str, Ar
         start = regional.tstar.get(model, -np.inf)
         weighted[:, (frames.start < start - 1e-9) | (regional.weights <= 0)] = np.nan
         used = np.isfinite(weighted).any(axis=0)
+        if not used.any():
+            continue  # a ratio has no curve to miss
         with np.errstate(divide="ignore", invalid="ignore"):
             spread = np.sqrt(np.mean(np.square(weighted[:, used]), axis=1, keepdims=True))
             found[model] = weighted / spread

@@ -8,6 +8,8 @@ from ekbom.measures.pet.fit import fit
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.parametric import MODELS, map_voxels
+from ekbom.measures.pet.reference import fit_reference
+from ekbom.measures.pet.reference_maps import map_reference
 
 
 def warm() -> None:
@@ -27,6 +29,11 @@ def warm() -> None:
             vB=0.05 if graphical else "free",
             weights="duration",
             tstar=10.0 if graphical else None,
+        )
+    for model in ("srtm", "mrtm2"):
+        fit_reference(curves, 0.5 * curves[0], frames, model=model, weights="duration", k2prime=0.2)
+        map_reference(
+            curves, curves[1], frames, model=model, weights=np.ones(frames.n), k2prime=0.2
         )
     for model in MODELS:
         map_voxels(curves, frames, input, model=model, weights=np.ones(frames.n), tstar=10.0)
