@@ -1,4 +1,4 @@
-"""Clusters above a threshold, and the peaks in them: how a map is listed, not tested."""
+"""Clusters above a threshold, and the peaks in them."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
+
+from ekbom.inference.lattice import structure
 
 CONNECTIVITY = 26
 PEAKS = 3
@@ -28,11 +30,14 @@ class Cluster:
         Indices into the masked voxels.
     peaks : tuple of int
         Masked indices of the listed peaks, largest first.
+    maxima : tuple of int
+        Masked indices of all local maxima, largest first.
     """
 
     sign: int
     voxels: NDArray[np.intp]
     peaks: tuple[int, ...]
+    maxima: tuple[int, ...] = ()
 
     @property
     def size(self) -> int:
@@ -47,8 +52,9 @@ def clusters(
     threshold: float,
     *,
     signs: tuple[int, ...] = (1, -1),
+    connectivity: int = CONNECTIVITY,
 ) -> list[Cluster]:
-    """Find clusters by 26-connectivity, each sign apart, and up to three peaks in each.
+    """Find clusters, each sign apart, and up to three peaks in each.
 
     Parameters
     ----------
@@ -62,11 +68,13 @@ def clusters(
         Voxels with ``sign * stat`` above it are joined.
     signs : tuple of int
         Signs to look at.
+    connectivity : {6, 18, 26}
+        Which voxels are joined.
 
     Returns
     -------
     list of Cluster
-        Largest absolute statistic first; peaks are local maxima among 26
+        Largest absolute statistic first; peaks are local maxima among their
         neighbours, more than 8 mm apart.
     """
     place = np.argwhere(mask)
@@ -74,18 +82,21 @@ def clusters(
     number = np.full(mask.shape, -1, np.intp)
     number[mask] = np.arange(len(place))
     out = []
+    around = structure(connectivity)
     for sign in signs:
         volume = np.full(mask.shape, -np.inf)
         volume[mask] = np.where(np.isfinite(stat), sign * stat, -np.inf)
-        labels, _ = ndimage.label(volume > threshold, structure=np.ones((3, 3, 3)))
-        highest = volume >= ndimage.maximum_filter(volume, size=3, mode="constant", cval=-np.inf)
+        labels, _ = ndimage.label(volume > threshold, structure=around)
+        highest = volume >= ndimage.maximum_filter(
+            volume, footprint=around, mode="constant", cval=-np.inf
+        )
         for i, box in enumerate(ndimage.find_objects(labels), start=1):
             inside = labels[box] == i
             voxels = number[box][inside]
             local = number[box][inside & highest[box]]
             # ties are broken by position, so that the list does not depend on the sort
             order = local[np.lexsort((local, -sign * stat[local]))]
-            out.append(Cluster(sign, np.sort(voxels), _apart(order, mm)))
+            out.append(Cluster(sign, np.sort(voxels), _apart(order, mm), tuple(order.tolist())))
     out.sort(key=lambda c: (-abs(float(stat[c.peaks[0]])), c.peaks[0]))
     return out
 

@@ -79,7 +79,7 @@ def peak_columns(
     """Return the meanings of the columns of a peak table (see :func:`effect_columns`)."""
     return {
         **effect_columns(unit, effect_unit, percent, names),
-        "cluster": Column("Cluster by 26-connectivity above the forming threshold; 0: in none"),
+        "cluster": Column("Cluster above the forming threshold; 0: in none"),
         "peak": Column("Number of the peak in its cluster"),
         "sign": Column("Sign of the statistic in the cluster"),
         "x": Column("Position of the peak, to the right", "mm"),
@@ -94,7 +94,63 @@ def peak_columns(
         "p_bonf": Column("p corrected over the voxels by Bonferroni"),
         "p_fdr": Column("p adjusted for the false discovery rate over voxels"),
         "selected": Column("The peak was chosen by its size: its effect is biased upward"),
+        "k_resels": Column("Extent of the cluster by the global width", "resel"),
+        "k_rpv": Column("Extent of the cluster by the local width: sum of resels a voxel", "resel"),
+        "p_rft_peak": Column("p of the peak, corrected: the less of random field and Bonferroni"),
+        "rule": Column("Which of the two it was", levels={"RF": "random field", "Bonferroni": ""}),
+        "p_rft_cluster": Column("p of the cluster's extent in local resels, random field"),
+        "p_rft_cluster_fwhm": Column("The same in resels of the global width (as SPM lists it)"),
+        "p_fdr_peak": Column("p of the peak's height adjusted for the false discovery rate"),
+        "p_fdr_cluster": Column("p of the cluster's extent adjusted for the false discovery rate"),
+        "p_tfce": Column("p of TFCE by its permuted maximum, corrected over the mask"),
+        "p_extent": Column("p of the cluster's extent by its permuted maximum"),
+        "p_mass": Column("p of the cluster's mass by its permuted maximum"),
+        "connectivity": Column("Neighbours that join voxels"),
+        "E": Column("Exponent of extent in TFCE"),
+        "H": Column("Exponent of height in TFCE"),
+        "enhanced_on": Column("Statistic that was enhanced and thresholded in permutations"),
     }
+
+
+def cluster_columns() -> dict[str, Column]:
+    """Return the meanings of the columns of a cluster table."""
+    peak = peak_columns("", "", 95, {"effect": ""})
+    keep = (
+        "cluster", "sign", "k_vox", "k_mm3", "k_resels", "k_rpv", "p_rft_cluster",
+        "p_rft_cluster_fwhm", "p_fdr_cluster", "p_tfce", "p_extent", "p_mass",
+    )  # fmt: skip
+    return {
+        **{key: peak[key] for key in keep},
+        "x": Column("Voxel of the cluster nearest to its weighted centre, to the right", "mm"),
+        "y": Column("The same, forward", "mm"),
+        "z": Column("The same, upward", "mm"),
+        "label": Column("Region there, n/a without labels"),
+        "peak_label": Column("Region at the highest peak"),
+        "top": Column("Statistic of the highest peak"),
+        "mass": Column("Mass of the cluster: sum of the statistic (less the threshold)"),
+        "p_cluster_unc": Column("Uncorrected p of its extent in local resels, random field"),
+    }
+
+
+def volume_columns(peak: Mapping[str, Column]) -> dict[str, Column]:
+    """Return the meanings of the columns of a table of declared volumes."""
+    out = {
+        **peak,
+        "volume": Column("Search volume, declared in the plan"),
+        "shape": Column("Its shape"),
+        "k_vox": Column("Voxels of the mask in it"),
+        "k_mm3": Column("Their volume", "mm3"),
+        "resels": Column("Three-dimensional resels of the volume", "resel"),
+        "threshold": Column("Statistic at which the random-field or Bonferroni p is alpha"),
+        "threshold_maxT": Column("Statistic at which the permuted p is alpha"),
+        "p_svc": Column("p of its highest voxel: the less of random field and Bonferroni in it"),
+        "p_maxT_svc": Column("p of its highest voxel by the permuted maximum in it"),
+        "p_tfce_svc": Column("p of its highest TFCE by the permuted maximum in it"),
+        "post_hoc": Column("The volume was declared after the data had been seen"),
+    }
+    for name in ("p_svc", "p_maxT_svc", "p_tfce_svc"):
+        out[f"{name}_holm"] = Column(f"{name} corrected over the declared volumes by Holm")
+    return out
 
 
 def influence_columns(unit: str, statistic: str) -> dict[str, Column]:

@@ -39,6 +39,8 @@ class Fit:
         Minimum-norm coefficients.
     partial_r2 : (V,)
         Share of the variance left by the other terms that the effect takes.
+    df_each : (V,) or None
+        Degrees of freedom by outcome, when each has its own (unequal variances).
     """
 
     kind: str
@@ -50,6 +52,12 @@ class Fit:
     sigma: NDArray[np.float64]
     beta: NDArray[np.float64]
     unit_variance: float
+    df_each: NDArray[np.float64] | None = None
+
+    @property
+    def dfs(self) -> int | NDArray[np.float64]:
+        """Degrees of freedom of the statistic: one number, or one a voxel."""
+        return self.df if self.df_each is None else self.df_each
 
     @property
     def partial_r2(self) -> NDArray[np.float64]:
@@ -61,17 +69,17 @@ class Fit:
     def z(self) -> NDArray[np.float64]:
         """Normal deviate with the same tail probability, (V,)."""
         if self.kind == "t":
-            return z_of_t(self.statistic, self.df)
-        return z_of_f(self.statistic, self.df1, self.df)
+            return z_of_t(self.statistic, self.dfs)
+        return z_of_f(self.statistic, self.df1, self.dfs)
 
     def log_p(self, sign: str = "two-sided") -> NDArray[np.float64]:
         """Return the natural logarithm of the uncorrected p, (V,)."""
         if self.kind == "F":
-            return log_sf_f(self.statistic, self.df1, self.df)
+            return log_sf_f(self.statistic, self.df1, self.dfs)
         if sign == "two-sided":
-            both = np.log(2.0) + log_sf_t(np.abs(self.statistic), self.df)
+            both = np.log(2.0) + log_sf_t(np.abs(self.statistic), self.dfs)
             return np.asarray(np.minimum(both, 0.0))
-        return log_sf_t(self.statistic if sign == "positive" else -self.statistic, self.df)
+        return log_sf_t(self.statistic if sign == "positive" else -self.statistic, self.dfs)
 
     def p(self, sign: str = "two-sided") -> NDArray[np.float64]:
         """Return the uncorrected p, (V,)."""

@@ -154,6 +154,7 @@ def common_meta(
     permuted: Permuted | None,
     warnings: Sequence[str],
     outcome: str,
+    over: str = "",
 ) -> dict[str, Any]:
     """Return what the sidecars of any answer say."""
     design, asked, made, settings = (
@@ -184,7 +185,7 @@ def common_meta(
         "design_sha256": design.digest(),
         "dropped": list(design.dropped),
         "warnings": list(warnings),
-        "references": words.references(*words.cited(question, permuted)),
+        "references": words.references(*words.cited(question, permuted, over)),
     }
     if permuted is not None:
         plan = permuted.plan

@@ -82,6 +82,7 @@ def answer_regions(
         For what is wrong with formula, effect, table or values, by name.
     """
     settings = settings or Settings()
+    _possible(settings)
     values = checked(values, names, table)
     question = ask(table, formula, test, unit, settings)
     design, asked, made = question.design, question.effect, question.model
@@ -304,3 +305,20 @@ def _notes(kept: NDArray[np.floating[Any]], design: Design) -> list[str]:
         else:
             notes.append("n/a")
     return notes
+
+
+def _possible(settings: Settings) -> None:
+    """Refuse what needs neighbours or maps."""
+    for field, value, allowed in (
+        ("method", settings.method, ("parametric", "max-t")),
+        ("variance", settings.variance, ("equal",)),
+        ("scaling", settings.scaling, ("none",)),
+    ):
+        if value not in allowed:
+            raise Refused(
+                f"inference.{field} = {value!r} is for maps: regions have no neighbours.",
+                field=f"inference.{field}",
+                found=value,
+                expected=" or ".join(allowed),
+                mend='use one of these, or ask over = "voxels"',
+            )

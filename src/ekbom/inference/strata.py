@@ -44,6 +44,8 @@ class Model:
         Degrees of freedom that the transformation took (one a person within persons).
     block : (n,) int
         Person of each row of the design.
+    weight : (m,) float or None
+        What rows were multiplied by, for unequal variances.
     """
 
     x: NDArray[np.float64]
@@ -54,6 +56,7 @@ class Model:
     people: tuple[str, ...]
     lost: int
     block: NDArray[np.intp]
+    weight: NDArray[np.float64] | None = None
 
     @property
     def rank(self) -> int:
@@ -74,7 +77,7 @@ class Model:
         """Bring outcomes (rows of the design, V) to the rows of the model, float64."""
         rows: NDArray[np.float64] = y.astype(np.float64)
         if self.stratum == "persons":
-            return rows
+            return rows if self.weight is None else rows * self.weight[:, None]
         mean = _means(rows, self.block)
         return rows - mean[self.block] if self.stratum == "within" else mean
 

@@ -2,73 +2,54 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import special, stats
+from scipy import stats
 
 from ekbom.errors import Refused
-from ekbom.inference import words
+from ekbom.inference import scaling, variance, voxelwords, words
 from ekbom.inference.answer import Answer
-from ekbom.inference.clusters import APART, CONNECTIVITY, Cluster, clusters, highest
-from ekbom.inference.columns import WHO, chosen, influence_columns, peak_columns
-from ekbom.inference.effects import effect_sizes
+from ekbom.inference.clusters import APART, clusters
 from ekbom.inference.glm import Fit, fit
-from ekbom.inference.influence import Influence, influence
-from ekbom.inference.multiple import benjamini_hochberg
+from ekbom.inference.influence import influence
+from ekbom.inference.lattice import lattice
+from ekbom.inference.masking import Tally, usable
 from ekbom.inference.permute.engine import Permuted, permute
-from ekbom.inference.prepare import SESSION
-from ekbom.inference.question import (
-    Question,
-    ask,
-    common_meta,
-    design_table,
-    labels,
-    least,
-    p_of,
-    size_columns,
+from ekbom.inference.permute.spatial import (
+    Exchanged,
+    Maps,
+    Spatial,
+    permute_maps,
+    rounding_of,
+)
+from ekbom.inference.question import Question, ask, common_meta, design_table
+from ekbom.inference.searched import (
+    Field,
+    Label,
+    Searched,
+    field_of,
+    forming_threshold,
+    permuted_forming,
 )
 from ekbom.inference.settings import Settings
-from ekbom.nouns import Column, Map, Table
-
-Label = Callable[[float, float, float], str]
-"""Name of the region at x, y, z mm."""
-
-
-@dataclass(frozen=True)
-class Tally:
-    """How many voxels each rule of the mask removed."""
-
-    given: int
-    not_finite: int
-    zero: int
-    constant: int
-    used: int
-
-    def as_dict(self) -> dict[str, int]:
-        """Return the numbers by name."""
-        return dict(vars(self))
-
-
-@dataclass(frozen=True)
-class Listed:
-    """A row of the peak table: which cluster, which peak, which voxel (masked index)."""
-
-    cluster: int
-    peak: int
-    voxel: int
-    sign: int
-    size: int
-
-    @property
-    def name(self) -> str:
-        """Name of the peak in other tables, ``peak-1.2``."""
-        return f"peak-{self.cluster}.{self.peak}"
+from ekbom.inference.volumes import search_volumes
+from ekbom.inference.voxelmaps import maps_of
+from ekbom.inference.voxeltables import (
+    AtPeaks,
+    cluster_table,
+    influence_table,
+    listed_peaks,
+    null_table,
+    peak_table,
+    signs_of,
+    value_table,
+    volume_table,
+)
 
 
 def answer_voxels(
@@ -84,8 +65,11 @@ def answer_voxels(
     space: str = "unknown",
     outcome: str = "V_T",
     *,
-    zero: str = "drop",
+    zero: str | None = None,
     workers: int = 1,
+    volume_images: Mapping[str, NDArray[np.bool_]] | None = None,
+    kept: MutableMapping[int, NDArray[np.float64]] | None = None,
+    tell: Callable[[int, int], None] = lambda done, whole: None,
 ) -> Answer:
     """Answer a question over the voxels of a mask.
 
@@ -111,17 +95,24 @@ def answer_voxels(
         BIDS label of the space of the maps.
     outcome : str
         What the values are, for the words.
-    zero : {"drop", "keep"}
-        Whether a voxel that is exactly 0 in anybody leaves the mask.
+    zero : {"drop", "keep"}, optional
+        As in :class:`Settings`, which it overrides.
     workers : int
         Threads of the permutation; the answer does not depend on them.
+    volume_images : mapping of str to (X, Y, Z) bool, optional
+        Images of declared volumes that are masks, by name of the volume.
+    kept : mutable mapping, optional
+        Finished chunks of a permutation of maps (see
+        :func:`~ekbom.inference.permute.spatial.permute_maps`).
+    tell : callable
+        Told the progress of it.
 
     Returns
     -------
     Answer
-        Tables ``peaks``, ``values`` (at the peaks), ``influence`` (at the peaks) and
-        ``design``; maps of statistic, z, effect, standard error, mask, and -log10 p
-        corrected by Bonferroni and by the permuted maximum; words; meta.
+        Tables ``peaks``, ``clusters``, ``volumes``, ``values`` and ``influence`` (at the
+        peaks), ``null`` and ``design``; maps of statistic, z, effect, standard error, mask,
+        resels a voxel, TFCE, and -log10 p by Bonferroni and the permuted maxima; words; meta.
 
     Raises
     ------
@@ -129,6 +120,9 @@ def answer_voxels(
         For what is wrong with formula, effect, table or values, by name.
     """
     settings = settings or Settings()
+    if zero is not None:
+        settings = replace(settings, zero=zero)  # type: ignore[arg-type]
+    _possible(settings)
     values, mask = np.asarray(values), np.asarray(mask, dtype=bool)
     affine = np.asarray(affine, dtype=np.float64)
     if values.dtype != np.float32:
@@ -136,66 +130,120 @@ def answer_voxels(
     if values.shape != (len(table), int(mask.sum())) or mask.ndim != 3:
         raise ValueError(f"values {values.shape}: {len(table)} rows, mask of {int(mask.sum())}")
     question = ask(table, formula, test, unit, settings)
-    kept = values[question.design.kept]
-    good, tally = _usable(kept, zero)
-    kept = np.ascontiguousarray(kept[:, good])
+    rows = values[question.design.kept]
+    good, tally = usable(rows, settings)
+    rows = np.ascontiguousarray(rows[:, good])
     within = mask.copy()
     within[mask] = good
-    found = fit(kept, question.model)
-    permuted = (
-        permute(kept, question.model, settings, blocks=question.blocks, workers=workers)
-        if settings.method == "max-t"
-        else None
-    )
-    warnings = [*question.warnings]
+    means = scaling.global_means(rows, settings.global_mean)
+    about_global = scaling.told(means, question, settings) if question.model.df > 1 else None
+    if settings.scaling == "proportional":
+        rows = scaling.proportional(rows, means, settings.target)
+    elif settings.scaling == "ancova":
+        both = scaling.with_global(table, question.design.kept, means)
+        question = ask(both, f"{formula} + {scaling.COLUMN}", test, unit, settings)
+    extra: dict[str, Any] = {}
+    maps: Maps | None = None
+    if settings.variance == "pooled":
+        label_of = variance.groups_of(question.design, question.model, settings)
+        weighted, h = variance.pooled(rows, question.model, label_of)
+        question = replace(question, model=weighted)
+        extra["group_variances"] = _by_level(question, settings, h)
+    found = fit(rows, question.model)
+    if settings.variance == "voxel":
+        label_of = variance.groups_of(question.design, question.model, settings)
+        welch = variance.Welch(rows, question.model, label_of, settings)
+        found, maps = welch.fitted(found), welch
+    if settings.shrinkage:
+        found, where, largest = variance.shrunk(found)
+        place = affine[:3, :3] @ np.argwhere(within)[where] + affine[:3, 3]
+        extra["shrinkage"] = {"largest_variance": largest, "at_mm": place.round(3).tolist()}
+    field = field_of(rows, question, found, within, affine)
+    if settings.method == "rft" and field.space is None:
+        raise Refused(
+            "Random-field theory cannot be used on these maps.",
+            field="inference.method",
+            found=field.why,
+            expected="smooth maps (FWHM of 2 voxels or more), in three dimensions",
+            mend='use method = "tfce" or "max-t", or smooth the maps',
+        )
+    volumes = search_volumes(settings.volumes, within, affine, _cut(volume_images, mask), label)
+    forming = forming_threshold(found, settings)
+    spatial: Spatial | None = None
+    permuted: Permuted | None = None
+    if settings.method == "tfce" or (settings.method == "max-t" and (volumes or maps is not None)):
+        if maps is None:
+            maps = Exchanged(rows, question.model, settings, question.blocks)
+        spatial = permute_maps(
+            maps,
+            lattice(within, settings.connectivity),
+            settings,
+            forming=permuted_forming(found, settings),
+            volumes=[(v.name, v.inside) for v in volumes],
+            joint=found.kind == "F",
+            df=found.df,
+            rounding=rounding_of(rows),
+            workers=workers,
+            kept=kept,
+            tell=tell,
+        )
+        permuted = spatial.permuted()
+    elif settings.method == "max-t":
+        permuted = permute(rows, question.model, settings, blocks=question.blocks, workers=workers)
+    warnings = [*question.warnings, *field.warnings]
     if permuted is not None:
         warnings += words.few_relabellings(permuted.plan, settings)
-    maps = _maps(question, found, permuted, within, affine, space)
-    forming = forming_threshold(found, settings)
-    listed = _listed(found, within, affine, settings, forming)
-    at_peaks = np.ascontiguousarray(kept[:, [row.voxel for row in listed]])
-    small = fit(at_peaks, question.model)
-    left_out = influence(at_peaks, question.model, small)
-    frame = _peaks(
-        question, listed, found, small, left_out, permuted, within, affine, label, tally.used
+    if tally.zeros_kept:
+        warnings.append(
+            f"{tally.zeros_kept} voxels are exactly 0 in somebody and were kept as values."
+        )
+    joined = clusters(
+        found.statistic,
+        within,
+        affine,
+        forming,
+        signs=signs_of(found, settings.sign),
+        connectivity=settings.connectivity,
     )
+    s = Searched(
+        question, found, field, permuted, spatial, joined, forming, within, affine, tally, volumes,
+        label,
+    )  # fmt: skip
+    listed = listed_peaks(s)
+    at_values = np.ascontiguousarray(rows[:, [row.voxel for row in listed]])
+    small = fit(at_values, question.model)
+    at = AtPeaks(listed, at_values, small, influence(at_values, question.model, small))
+    peaks = peak_table(s, at)
+    in_volumes = volume_table(s, at)
     tables = (
-        frame,
-        _values(question, listed, at_peaks),
-        _influence(question, listed, small, left_out),
+        peaks,
+        cluster_table(s),
+        in_volumes,
+        value_table(question, at),
+        influence_table(question, at),
+        null_table(s),
         design_table(question.design, question.effect, question.model),
     )
-    meta = common_meta(question, found, permuted, warnings, outcome)
-    meta |= {
-        "kind": "voxels",
-        "space": space,
-        "mask": tally.as_dict(),
-        "zero": zero,
-        "voxel_mm3": _volume(affine),
-        "forming_p": settings.forming_p,
-        "forming_threshold": forming,
-        "connectivity": CONNECTIVITY,
-        "peaks_apart_mm": APART,
-        "bonferroni_threshold": bonferroni_threshold(found, settings, tally.used),
-        "labelled": label is not None,
-    }
-    facts = words.Facts(question, outcome, frame.frame, permuted, tuple(warnings), "voxels", meta)
+    meta = common_meta(question, found, permuted, warnings, outcome, "voxels")
+    meta |= _about(s, space, about_global, extra)
+    if in_volumes is not None:
+        told = in_volumes.frame.assign(stat=in_volumes.frame[found.kind.upper()])
+        meta["volume_rows"] = [
+            {str(k): v for k, v in row.items() if k in _TOLD} for row in told.to_dict("records")
+        ]
+    facts = words.Facts(question, outcome, peaks.frame, permuted, tuple(warnings), "voxels", meta)
     return Answer(
         "voxels",
         question.effect.name,
-        tables,
-        tuple(maps),
-        words.methods(facts),
-        words.voxel_results(facts),
+        tuple(made for made in tables if made is not None),
+        tuple(maps_of(s, space)),
+        words.methods(facts, voxelwords.search(facts)),
+        voxelwords.results(facts, s.field.space),
         meta,
     )
 
 
-def forming_threshold(found: Fit, settings: Settings) -> float:
-    """Return the statistic above which voxels are joined into clusters."""
-    if found.kind == "F":
-        return float(stats.f.isf(settings.forming_p, found.df1, found.df))
-    return float(special.stdtrit(found.df, 1.0 - settings.forming_p))
+_TOLD = ("volume", "stat", "rule", "p_svc", "p_svc_holm", "p_maxT_svc", "p_tfce_svc", "post_hoc")
 
 
 def bonferroni_threshold(found: Fit, settings: Settings, voxels: int) -> float:
@@ -206,187 +254,94 @@ def bonferroni_threshold(found: Fit, settings: Settings, voxels: int) -> float:
     return float(stats.t.isf(p / 2 if settings.sign == "two-sided" else p, found.df))
 
 
-def _usable(kept: NDArray[np.floating[Any]], zero: str) -> tuple[NDArray[np.bool_], Tally]:
-    finite = np.isfinite(kept).all(axis=0)
-    absent = finite & (kept == 0).any(axis=0) if zero == "drop" else np.zeros_like(finite)
-    spread = np.zeros(len(finite), bool)
-    rest = finite & ~absent
-    spread[rest] = np.ptp(kept[:, rest], axis=0) > 0
-    constant = rest & ~spread
-    good = rest & spread
-    if not good.any():
+def _possible(settings: Settings) -> None:
+    permuting = settings.method in ("max-t", "tfce")
+    wrong = None
+    if settings.shrinkage and permuting:
+        wrong = ("shrinkage", "permutation compares statistics without it")
+    elif settings.shrinkage and settings.variance == "voxel":
+        wrong = ("shrinkage", "variance = voxel")
+    if wrong is not None:
         raise Refused(
-            "No voxel of the mask has a value in everybody.",
-            field="mask",
-            found=f"{len(finite)} voxels: {int((~finite).sum())} not finite, "
-            f"{int(absent.sum())} zero in somebody, {int(constant.sum())} constant",
-            expected="maps that cover the same brain",
-            mend="check that the maps are in the same space and cover the mask",
+            f"inference.{wrong[0]} does not go with the other choices.",
+            field=f"inference.{wrong[0]}",
+            found=wrong[1],
+            expected='method = "parametric" or "rft", variance = "equal" or "pooled"',
+            mend=f"leave {wrong[0]} out",
         )
-    counts = (len(finite), int((~finite).sum()), int(absent.sum()), int(constant.sum()))
-    return good, Tally(*counts, used=int(good.sum()))
 
 
-def _maps(
-    question: Question,
-    found: Fit,
-    permuted: Permuted | None,
-    mask: NDArray[np.bool_],
-    affine: NDArray[np.float64],
-    space: str,
-) -> list[Map]:
-    settings = question.settings
-    log_p = found.log_p(settings.sign)
-    bonferroni = -np.minimum(log_p + math.log(len(log_p)), 0.0) / math.log(10.0)
-    stat = found.kind.lower() if found.kind == "t" else "F"
-    wanted: list[tuple[str, NDArray[Any], str, str]] = [
-        (f"stat-{stat}_statmap", found.statistic, "", f"{found.kind} statistic"),
-        ("stat-z_statmap", found.z, "", "normal deviate with the same tail probability"),
-    ]
-    if found.kind == "t":
-        wanted += [
-            ("beta_statmap", found.estimate[0], question.effect_unit, question.effect.meaning),
-            ("se_statmap", found.se, question.effect_unit, "standard error of the effect"),
+def _cut(
+    images: Mapping[str, NDArray[np.bool_]] | None, mask: NDArray[np.bool_]
+) -> dict[str, NDArray[np.bool_]]:
+    return {
+        name: np.asarray(image, bool) for name, image in (images or {}).items()
+        if image.shape == mask.shape
+    }  # fmt: skip
+
+
+def _by_level(question: Question, settings: Settings, h: NDArray[np.float64]) -> dict[str, float]:
+    column = question.design.table[settings.variance_groups].astype(str)
+    return {level: float(v) for level, v in zip(sorted(set(column)), h, strict=True)}
+
+
+def _about(
+    s: Searched, space: str, about_global: dict[str, Any] | None, extra: dict[str, Any]
+) -> dict[str, Any]:
+    settings, field = s.settings, s.field
+    out: dict[str, Any] = {
+        "kind": "voxels",
+        "space": space,
+        "mask": s.tally.as_dict(),
+        "zero": "keep" if settings.keeps_zeros else "drop",
+        "voxel_mm3": s.voxel_mm3,
+        "forming_p": settings.forming_p,
+        "forming_threshold": s.forming,
+        "connectivity": settings.connectivity,
+        "peaks_apart_mm": APART,
+        "bonferroni_threshold": bonferroni_threshold(s.found, settings, s.tally.used),
+        "labelled": s.label is not None,
+        "global": about_global,
+        "variance": settings.variance,
+        "ResidualVarianceShrinkage": settings.shrinkage,
+        "field": _field(field, settings.alpha),
+        **extra,
+    }
+    if s.spatial is not None:
+        out["tfce"] = {
+            "E": settings.E, "H": settings.H, "connectivity": settings.connectivity,
+            "on": settings.on, "mass": settings.mass,
+            "threshold": {k: _finite(s.spatial.threshold(k)) for k in s.spatial.nulls},
+        }  # fmt: skip
+    if s.volumes:
+        out["volumes"] = [
+            {"name": v.name, "shape": v.meaning, "voxels": v.n, "post_hoc": v.post_hoc}
+            for v in s.volumes
         ]
-    wanted += [
-        ("mask_statmap", np.ones(len(log_p)), "", "voxels that were tested"),
-        ("pmap-fweBonferroni_statmap", bonferroni, "-log10 p", "corrected by Bonferroni"),
-    ]
-    if permuted is not None:
-        p = -np.log10(permuted.p_corrected)
-        wanted.append(("pmap-fweMaxT_statmap", p, "-log10 p", "corrected by the permuted maximum"))
-    out = []
-    for name, values, unit, meaning in wanted:
-        volume = np.zeros(mask.shape, np.float32)
-        volume[mask] = np.nan_to_num(values + 0.0, nan=0.0)
-        out.append(
-            Map(
-                name=name,
-                values=volume,
-                affine=affine,
-                unit=unit or "1",
-                space=space,
-                parameter=name.removesuffix("_statmap"),
-                method="glm",
-                meta={"Description": meaning, "df": found.df, "n": question.model.n},
-            )
-        )
     return out
 
 
-def _listed(
-    found: Fit,
-    mask: NDArray[np.bool_],
-    affine: NDArray[np.float64],
-    settings: Settings,
-    forming: float,
-) -> list[Listed]:
-    signs = {"two-sided": (1, -1), "positive": (1,), "negative": (-1,)}[settings.sign]
-    if found.kind == "F":
-        signs = (1,)
-    joined: list[Cluster] = clusters(found.statistic, mask, affine, forming, signs=signs)
-    if not joined:  # the largest maxima are shown all the same, as belonging to no cluster
-        return [
-            Listed(0, i, highest(found.statistic, sign), sign, 0)
-            for i, sign in enumerate(signs, start=1)
-        ]
-    return [
-        Listed(c, p, voxel, cluster.sign, cluster.size)
-        for c, cluster in enumerate(joined, start=1)
-        for p, voxel in enumerate(cluster.peaks, start=1)
-    ]
+def _field(field: Field, alpha: float) -> dict[str, Any]:
+    if field.space is None:
+        return {"used": False, "why": field.why}
+    assert field.smooth is not None
+    threshold, rule, by_field, by_count = field.space.threshold(alpha)
+    return {
+        "used": True,
+        "kind": field.space.kind,
+        "convention": field.smooth.convention,
+        "fwhm_vox": list(field.smooth.fwhm_vox),
+        "fwhm_mm": list(field.smooth.fwhm_mm),
+        "resels": field.space.resels.tolist(),
+        "threshold": threshold,
+        "rule": rule,
+        "threshold_rf": by_field,
+        "threshold_bonferroni": by_count,
+    }
 
 
-def _peaks(
-    question: Question,
-    listed: list[Listed],
-    found: Fit,
-    small: Fit,
-    left_out: Influence,
-    permuted: Permuted | None,
-    mask: NDArray[np.bool_],
-    affine: NDArray[np.float64],
-    label: Label | None,
-    voxels: int,
-) -> Table:
-    settings = question.settings
-    place = np.argwhere(mask)
-    p = found.p(settings.sign)
-    fdr = benjamini_hochberg(p)
-    z = found.z
-    rows = []
-    for j, row in enumerate(listed):
-        v = row.voxel
-        x, y, w = (float(c) for c in affine[:3, :3] @ place[v] + affine[:3, 3])
-        out: dict[str, Any] = {
-            "cluster": row.cluster, "peak": row.peak, "sign": row.sign,
-            "x": x, "y": y, "z": w, "label": label(x, y, w) if label else "n/a",
-            "k_vox": row.size, "k_mm3": row.size * _volume(affine),
-        }  # fmt: skip
-        size = effect_sizes(small, question.model, question.effect, j, settings.interval)
-        if found.kind == "t":
-            out |= {
-                "T": found.statistic[v], "Z": z[v], "df": found.df,
-                "effect": found.estimate[0, v], "unit": question.effect_unit, "se": found.se[v],
-                "ci_low": size.ci[0], "ci_high": size.ci[1],
-            }  # fmt: skip
-        else:
-            out |= {"F": found.statistic[v], "df1": found.df1, "Z": z[v], "df": found.df}
-        out |= {"p_unc": p[v], "p_bonf": min(p[v] * voxels, 1.0), "p_fdr": fdr[v]}
-        if permuted is not None:
-            out["p_maxT"] = permuted.p_corrected[v]
-        out |= size_columns(size, found.kind == "F")
-        stat, _, who = least(small, left_out, j, settings.sign)
-        out |= {"loo_stat": stat, "loo_subject": who, "n": question.model.n, "selected": True}
-        rows.append(out)
-    frame = pd.DataFrame(rows)
-    for group in (("g", "g_low", "g_high"), ("percent", "percent_low", "percent_high")):
-        if group[0] in frame and frame[list(group)].isna().all(axis=None):
-            frame = frame.drop(columns=list(group))
-    meanings = peak_columns(
-        question.unit, question.effect_unit, round(100 * settings.interval), labels(question)
-    )
-    return Table("peaks", frame, chosen(meanings, frame.columns))
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
-def _values(question: Question, listed: list[Listed], at_peaks: NDArray[np.floating[Any]]) -> Table:
-    design = question.design
-    shown = design.table.drop(columns=[c for c in (SESSION,) if c in design.table])
-    names = [row.name for row in listed]
-    frame = pd.concat(
-        [
-            pd.DataFrame({"participant_id": design.participants, "session_id": design.sessions}),
-            shown.reset_index(drop=True),
-            pd.DataFrame(at_peaks, columns=names),
-        ],
-        axis=1,
-    )
-    meanings = dict(WHO)
-    meanings |= {str(c): Column("Covariate or factor, as it was read") for c in shown.columns}
-    meanings |= {n: Column("Value at the peak (cluster.peak)", question.unit) for n in names}
-    return Table("values", frame, meanings)
-
-
-def _influence(question: Question, listed: list[Listed], small: Fit, left_out: Influence) -> Table:
-    rows = []
-    for j, row in enumerate(listed):
-        p = p_of(small, left_out.statistic[:, j], left_out.df, question.settings.sign)
-        rows += [
-            {
-                "region": row.name,
-                "participant_id": person,
-                "effect_without": left_out.estimate[i, j] if small.kind == "t" else math.nan,
-                "stat_without": left_out.statistic[i, j],
-                "df_without": int(left_out.df[i]),
-                "p_without": p[i],
-                "dfbetas": left_out.dfbetas[i, j],
-                "cook": left_out.cook[i, j],
-            }
-            for i, person in enumerate(left_out.people)
-        ]
-    meanings = influence_columns(question.effect_unit, small.kind)
-    return Table("influence", pd.DataFrame(rows), meanings)
-
-
-def _volume(affine: NDArray[np.float64]) -> float:
-    return round(abs(float(np.linalg.det(affine[:3, :3]))), 6)
+__all__ = ["Label", "Tally", "answer_voxels", "bonferroni_threshold", "forming_threshold"]

@@ -55,11 +55,18 @@ def references(*keys: str) -> list[str]:
     return out
 
 
-def cited(question: Question, permuted: Permuted | None) -> list[str]:
+def cited(question: Question, permuted: Permuted | None, over: str = "") -> list[str]:
     """Return the keys of the references that an answer needs."""
     keys = ["holm1979", "benjamini1995", "cook1977"]
     if question.effect.quantity in ("difference", "mean"):
         keys += ["hedges1981", "fieller1954"]
+    settings = question.settings
+    if over == "voxels":
+        keys += ["worsley1996", "kiebel1999", "friston1994", "hayasaka2004", "chumbley2010"]
+        if settings.method == "tfce":
+            keys.append("smith2009")
+        if settings.variance == "voxel":
+            keys.append("winkler2014")
     if permuted is not None:
         keys += ["freedman1983", "nichols2002", "winkler2014"]
         if question.model.stratum != "persons" or question.blocks is not None:
@@ -100,8 +107,8 @@ def number(value: float, digits: int = 3) -> str:
     return f"{value:.{digits - 1}e}"
 
 
-def methods(facts: Facts) -> str:
-    """Return the methods paragraph of a region or voxel question."""
+def methods(facts: Facts, search: str = "") -> str:
+    """Return the methods paragraph of a question; ``search`` tells what was done over voxels."""
     q, settings = facts.question, facts.question.settings
     design, asked, made = q.design, q.effect, q.model
     who = f"{made.n} participants"
@@ -130,11 +137,11 @@ def methods(facts: Facts) -> str:
     if facts.over == "regions":
         tested = int((facts.frame["note"] == "n/a").sum())
         out.append(
-            f"p values were corrected over {_count(tested, 'region')} by Holm's method; "
+            f"p values were corrected over {count(tested, 'region')} by Holm's method; "
             "the false discovery rate was adjusted by Benjamini and Hochberg's."
         )
-    if facts.over == "voxels":
-        out.append(_voxels(facts.meta))
+    if search:
+        out.append(search)
     if facts.permuted is not None:
         out.append(_permutation(facts))
     percent = round(100 * settings.interval)
@@ -172,17 +179,17 @@ def results(facts: Facts) -> str:
     if len(found) == 0:
         best = frame.sort_values("p", kind="stable").iloc[0]
         out.append(
-            f"{name}: none of {_count(m, 'region')} was significant at {settings.alpha:g} "
-            f"({how}). The smallest p was in {best['region']}: {_sentence(best, q, column)}. "
+            f"{name}: none of {count(m, 'region')} was significant at {settings.alpha:g} "
+            f"({how}). The smallest p was in {best['region']}: {sentence(best, q, column)}. "
             "This does not show that there is no effect: the intervals say which sizes remain "
             "possible."
         )
     else:
         out.append(
-            f"{name}: {len(found)} of {_count(m, 'region')} significant at {settings.alpha:g} "
+            f"{name}: {len(found)} of {count(m, 'region')} significant at {settings.alpha:g} "
             f"({how})."
         )
-        out += [f"{row['region']}: {_sentence(row, q, column)}." for _, row in found.iterrows()]
+        out += [f"{row['region']}: {sentence(row, q, column)}." for _, row in found.iterrows()]
         frail = [
             f"{row['region']} (without {row['loo_subject']})"
             for _, row in found.iterrows()
@@ -205,53 +212,6 @@ def results(facts: Facts) -> str:
     return " ".join(out)
 
 
-def voxel_results(facts: Facts) -> str:
-    """Return the results paragraph of a voxel question."""
-    q, settings, meta = facts.question, facts.question.settings, facts.meta
-    frame = facts.frame
-    column = "p_maxT" if "p_maxT" in frame else "p_bonf"
-    how = {
-        "p_maxT": "corrected over voxels by permutation of the maximum",
-        "p_bonf": "corrected over voxels by Bonferroni",
-    }[column]
-    found = frame[frame[column] <= settings.alpha]
-    name = f"`{q.effect.name}`"
-    out = []
-    if len(found) == 0:
-        best = frame.iloc[int(frame["p_unc"].to_numpy().argmin())]
-        out.append(
-            f"{name}: no voxel was significant at {settings.alpha:g} ({how}). The largest "
-            f"statistic was at {_place(best)}: {_sentence(_as_region(best), q, column)}. "
-            "This does not show that there is no effect."
-        )
-    else:
-        n = len(set(found["cluster"]))
-        out.append(
-            f"{name}: {_count(len(found), 'listed peak')} in {_count(n, 'cluster')} significant "
-            f"at {settings.alpha:g} ({how})."
-        )
-        shown = found.drop_duplicates("cluster").head(8)
-        out += [
-            f"{_place(row)}: {_sentence(_as_region(row), q, column)}."
-            for _, row in shown.iterrows()
-        ]
-        if n > len(shown):
-            out.append(f"The table lists {n - len(shown)} more clusters.")
-        out.append("Voxels that were not significant are not shown to be without the effect.")
-    stat, limit = q.effect.kind, meta["bonferroni_threshold"]
-    reach = f"Bonferroni over {meta['mask']['used']} voxels asks for {stat} {limit:.2f}"
-    if stat == "t":
-        reach += f" (|r| {abs(limit) / math.sqrt(limit**2 + q.model.df):.2f})"
-    if facts.permuted is not None and math.isfinite(facts.permuted.threshold):
-        t = facts.permuted.threshold
-        reach += f", the permuted maximum for {t:.2f}"
-        if stat == "t":
-            reach += f" (|r| {t / math.sqrt(t**2 + q.model.df):.2f})"
-    out.append(reach + ".")
-    out += list(facts.warnings)
-    return " ".join(out)
-
-
 def reliability_words(frame: pd.DataFrame, meta: Mapping[str, Any]) -> tuple[str, str]:
     """Return methods and results paragraphs of a reliability question."""
     percent = round(100 * float(meta["interval"]))
@@ -270,7 +230,7 @@ def reliability_words(frame: pd.DataFrame, meta: Mapping[str, Any]) -> tuple[str
     if len(good):
         trt, icc = good["trt"], good["icc31"]
         out.append(
-            f"Over {_count(len(good), 'region')}, test-retest variability was "
+            f"Over {count(len(good), 'region')}, test-retest variability was "
             f"{number(trt.min())} to {number(trt.max())} % (median {number(trt.median())} %), "
             f"ICC(3,1) {icc.min():.2f} to {icc.max():.2f} (median {icc.median():.2f}), "
             f"ICC(1,1) {good['icc11'].min():.2f} to {good['icc11'].max():.2f}."
@@ -293,7 +253,8 @@ def reliability_words(frame: pd.DataFrame, meta: Mapping[str, Any]) -> tuple[str
     return methods, " ".join(out)
 
 
-def _sentence(row: pd.Series[Any], q: Question, column: str) -> str:
+def sentence(row: pd.Series[Any], q: Question, column: str) -> str:
+    """Return statistic, p, size and interval of a row in words."""
     if "F" in row:
         stat = f"F({int(row['df1'])}, {int(row['df'])}) = {row['F']:.2f}"
         return f"{stat}, p = {p_text(row[column])}, uncorrected {p_text(row['p'])}"
@@ -308,35 +269,6 @@ def _sentence(row: pd.Series[Any], q: Question, column: str) -> str:
     if "g" in row and math.isfinite(row["g"]):
         return text + f", g = {row['g']:.2f} ({row['g_low']:.2f} to {row['g_high']:.2f})"
     return text + f", r = {row['r']:.2f} ({row['r_low']:.2f} to {row['r_high']:.2f})"
-
-
-def _place(row: pd.Series[Any]) -> str:
-    where = f"x {row['x']:.0f}, y {row['y']:.0f}, z {row['z']:.0f} mm"
-    return where if row["label"] == "n/a" else f"{row['label']} ({where})"
-
-
-def _as_region(row: pd.Series[Any]) -> pd.Series[Any]:
-    return row.rename({"T": "t", "p_unc": "p"})
-
-
-def _voxels(meta: Mapping[str, Any]) -> str:
-    m = meta["mask"]
-    removed = [
-        f"{m[key]} {word}"
-        for key, word in (
-            ("not_finite", "not finite in somebody"),
-            ("zero", "0 in somebody"),
-            ("constant", "constant"),
-        )
-        if m[key]
-    ]
-    left = f" (of {m['given']}; left out: {', '.join(removed)})" if removed else ""
-    return (
-        f"{m['used']} voxels of {meta['voxel_mm3']:g} mm3 in space {meta['space']} were tested"
-        f"{left}. Clusters for the list were formed above {meta['forming_threshold']:.2f} "
-        f"(uncorrected p {meta['forming_p']:g}, one-sided, connectivity {meta['connectivity']}); "
-        "clusters were not tested."
-    )
 
 
 def _centring(facts: Facts) -> list[str]:
@@ -369,6 +301,8 @@ def _permutation(facts: Facts) -> str:
         )
         what = f"participants were exchanged{where}"
         basis = "participants exchangeable when there is no effect"
+    if facts.question.settings.variance == "voxel":
+        basis += ", whatever the variance of each group"
     number_ = (
         f"all {plan.n} distinct relabellings were used, so that p is exact for the set"
         if plan.exhaustive
@@ -382,5 +316,6 @@ def _permutation(facts: Facts) -> str:
     )
 
 
-def _count(n: int, what: str) -> str:
+def count(n: int, what: str) -> str:
+    """Return a number of things, with their plural."""
     return f"{n} {what}" if n == 1 else f"{n} {what}s"

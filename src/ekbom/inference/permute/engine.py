@@ -171,6 +171,8 @@ def permute(
     if each:
         alone[whole] = count / plan.n
     threshold = threshold_of(ordered, settings.alpha)
+    if model.kind == "F" and k1 == 1:
+        top, threshold = np.square(top), threshold**2
     return Permuted(p, alone if each else None, top, threshold, plan)
 
 

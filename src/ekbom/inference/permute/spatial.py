@@ -107,6 +107,7 @@ class Exchanged:
         self._tested = basis.tested.shape[1]
         self._df = model.df
         self._z = settings.on == "z"
+        self._joint = model.kind == "F"
 
     def fill(self, start: int, out: NDArray[np.float32]) -> None:
         """Write the maps of the relabellings from ``start`` on."""
@@ -116,13 +117,12 @@ class Exchanged:
         w[:real] = relabelled(self._w, self.plan, slice(start, start + real))
         full = out if len(w) == len(out) else np.empty((len(w), out.shape[1]), np.float32)
         statistics(self._u, w, self._tested, float(self._df), full)
+        if self._joint and self._tested == 1:
+            np.square(full, out=full)
         if self._z:
             for row in full[:real]:
-                row[:] = (
-                    z_of_t(row, self._df)
-                    if self._tested == 1
-                    else z_of_f(row, self._tested, self._df)
-                )
+                joint = self._joint
+                row[:] = z_of_f(row, self._tested, self._df) if joint else z_of_t(row, self._df)
         if full is not out:
             out[:] = full[: len(out)]
 
