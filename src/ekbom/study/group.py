@@ -18,6 +18,7 @@ from ekbom import inference
 from ekbom.errors import OutputRefused, Refused
 from ekbom.inference import Answer
 from ekbom.study import names, voxels
+from ekbom.study.chunks import Chunks
 from ekbom.study.files import canonical, json_bytes, plain, tsv_bytes
 from ekbom.study.index import Study
 from ekbom.study.outcomes import Outcome, of_measure, of_table
@@ -186,13 +187,18 @@ def _answer(
     question, settings = plan.questions[name], plan.settings_of(name)
     ask: Callable[[Rows], Answer]
     if question.over == "voxels":
-        maps = voxels.gather(question, method, found, study)
+        maps = voxels.gather(question, method, found, study, settings)
         outcome = maps.outcome
         rows = select(question, outcome, tables)
         digest = maps.digest(rows.units)
 
+        if seen.of(name, question)["changed_since_first_seen"] and settings.volumes:
+            late = tuple({**one, "post_hoc": True} for one in settings.volumes)
+            settings = dataclasses.replace(settings, volumes=late)
+
         def ask(rows: Rows) -> Answer:
-            return voxels.ask(question, maps, rows, settings)
+            who = hashlib.sha256(canonical([unit.label for unit in rows.units])).hexdigest()
+            return voxels.ask(question, maps, rows, settings, Chunks(chunks / who[:16]))
     else:
         outcome = outcome_of(question, method, found, tables, study)
         rows = select(question, outcome, tables)
@@ -225,10 +231,12 @@ def _answer(
         "numbers": digest,
     }
     store = Store(out)
+    chunks = store.root / "chunks" / key_of(parts)
     step = store.get(key_of(parts))
     if step is None:
         content, about = _write(slug, story, ask, rows, parts)
         step = store.put(parts, content, about)
+        Chunks(chunks).remove()
     return Answered(name, method, slug, step.result, {path: step.path(path) for path in step.files})
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 from ekbom.errors import Refused
 from ekbom.inference import Answer, Settings
 from ekbom.nouns import Unit
-from ekbom.space.io import read_stack
+from ekbom.space.grid import Grid
+from ekbom.space.image import Volume
+from ekbom.space.io import read_mask, read_stack
 from ekbom.space.labels_io import read_labels
 from ekbom.study.files import canonical, sha256
 from ekbom.study.index import Study
@@ -39,6 +42,8 @@ class Maps:
         Space label of all of them.
     mask, labels : Path or None
         Mask of the plan, and a label image of the study in this space.
+    volumes : mapping of str to Path
+        Images of the search volumes that are masks.
     """
 
     outcome: Outcome
@@ -46,6 +51,7 @@ class Maps:
     space: str
     mask: Path | None
     labels: Path | None
+    volumes: Mapping[str, Path] = field(default_factory=dict)
 
     def digest(self, units: Sequence[Unit]) -> str:
         """Return the SHA-256 over the maps of units, the mask and the labels."""
@@ -55,10 +61,17 @@ class Maps:
         parts += [None if self.mask is None else sha256(self.mask)]
         if self.labels is not None:
             parts += [sha256(self.labels), sha256(_table(self.labels))]
+        parts += [[name, sha256(path)] for name, path in sorted(self.volumes.items())]
         return hashlib.sha256(canonical(parts)).hexdigest()
 
 
-def gather(question: Question, method: str | None, found: Measurements, study: Study) -> Maps:
+def gather(
+    question: Question,
+    method: str | None,
+    found: Measurements,
+    study: Study,
+    settings: Settings | None = None,
+) -> Maps:
     """Find the maps of a question.
 
     Parameters
@@ -71,6 +84,8 @@ def gather(question: Question, method: str | None, found: Measurements, study: S
         What the participant level got.
     study : Study
         For mask and labels.
+    settings : Settings, optional
+        For the images of its search volumes.
 
     Returns
     -------
@@ -122,10 +137,22 @@ def gather(question: Question, method: str | None, found: Measurements, study: S
         stopped,
         {one.unit: one.permissions for one in mine if one.permissions and one.unit in files},
     )
-    return Maps(outcome, files, space, _mask(question, study), _labels(question, space, study))
+    volumes = {
+        str(one["name"]): _image(str(one["mask"]), "inference.volumes", study)
+        for one in (settings.volumes if settings else ())
+        if "mask" in one
+    }
+    mask = None if question.mask is None else _image(question.mask, "mask", study)
+    return Maps(outcome, files, space, mask, _labels(question, space, study), volumes)
 
 
-def ask(question: Question, maps: Maps, rows: Rows, settings: Settings) -> Answer:
+def ask(
+    question: Question,
+    maps: Maps,
+    rows: Rows,
+    settings: Settings,
+    kept: MutableMapping[int, np.ndarray] | None = None,
+) -> Answer:
     """Answer a question over voxels.
 
     Parameters
@@ -138,6 +165,8 @@ def ask(question: Question, maps: Maps, rows: Rows, settings: Settings) -> Answe
         Who is in it.
     settings : Settings
         How it is inferred.
+    kept : mutable mapping, optional
+        Finished parts of a long permutation.
 
     Returns
     -------
@@ -151,6 +180,7 @@ def ask(question: Question, maps: Maps, rows: Rows, settings: Settings) -> Answe
     """
     from ekbom.inference.voxels import answer_voxels
 
+    volumes = {name: read_mask(path) for name, path in maps.volumes.items()}
     stack = read_stack([maps.files[unit].path for unit in rows.units], maps.mask)
     return answer_voxels(
         np.asarray(stack.values),
@@ -164,7 +194,28 @@ def ask(question: Question, maps: Maps, rows: Rows, settings: Settings) -> Answe
         label=None if maps.labels is None else _namer(maps.labels),
         space=maps.space,
         outcome=maps.outcome.name,
+        workers=os.cpu_count() or 1,
+        volume_images={
+            name: np.asarray(_on(stack.grid, volume, maps.volumes[name]), bool)
+            for name, volume in volumes.items()
+        },
+        kept=kept,
     )
+
+
+def _on(grid: Grid, volume: Volume, path: Path) -> np.ndarray:
+    if volume.grid.shape != grid.shape or not np.allclose(
+        volume.grid.affine, grid.affine, atol=1e-4
+    ):
+        raise Refused(
+            "the image of a search volume is not on the grid of the maps",
+            file=path,
+            field="inference.volumes",
+            found=str(volume.grid),
+            expected=str(grid),
+            mend="bring it to the grid of the maps, or give a sphere or a box",
+        )
+    return volume.values
 
 
 def _namer(path: Path) -> Callable[[float, float, float], str]:
@@ -193,15 +244,13 @@ def _one(key: str, asked: str | None, there: Sequence[str]) -> str:
     return asked
 
 
-def _mask(question: Question, study: Study) -> Path | None:
-    if question.mask is None:
-        return None
-    path = study.root / question.mask
+def _image(name: str, field: str, study: Study) -> Path:
+    path = study.root / name
     if not path.is_file():
         raise Refused(
             "the mask does not exist",
             file=path,
-            field="mask",
+            field=field,
             found="nothing",
             expected="a NIfTI image, relative to the BIDS folder",
             mend="correct the path",
