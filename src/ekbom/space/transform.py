@@ -398,7 +398,7 @@ def jacobian(transform: Transform, grid: Grid) -> NDArray[np.float64]:
         Volume in the moving image per volume in the fixed one; 0 or less where it folds.
     """
     place = transform.points(world_points(grid))
-    rows = [np.gradient(place[..., k]) for k in range(3)]
+    rows: list[list[NDArray[np.float64]]] = [list(np.gradient(place[..., k])) for k in range(3)]
     slopes = np.stack([np.stack(row, axis=-1) for row in rows], axis=-2)
     volume = np.linalg.det(slopes) / np.linalg.det(grid.affine[:3, :3])
     return np.asarray(volume, dtype=np.float64)
@@ -417,7 +417,8 @@ def world_points(grid: Grid) -> Points:
     (X, Y, Z, 3) array
         RAS+ mm.
     """
-    return grid.to_world(np.moveaxis(np.indices(grid.shape), 0, -1))
+    index = np.indices(grid.shape, dtype=np.float64)
+    return grid.to_world(np.moveaxis(index, 0, -1))
 
 
 def round_trip(there: Transform, back: Transform, world: ArrayLike) -> NDArray[np.float64]:
