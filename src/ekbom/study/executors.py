@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
@@ -250,7 +251,14 @@ def cores() -> int:
 
 
 def _start_worker(threads: int) -> None:
-    os.environ["NUMBA_NUM_THREADS"] = str(threads)
+    if "numba" in sys.modules:
+        # The user's script imported it at the top, and spawning imports that script again;
+        # once its threads have started, numba refuses a change of the variable.
+        import numba
+
+        numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))
+    else:
+        os.environ["NUMBA_NUM_THREADS"] = str(threads)
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = "1"
     threading.Thread(target=_leave_with_parent, daemon=True).start()
