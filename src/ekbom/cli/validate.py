@@ -34,6 +34,77 @@ def clinic(*, out: Path, replicates: int = 2000, seed: int = 1) -> int:
     return _report("clinic", checks, out, {"Replicates": replicates, "Seed": seed}, NOT_ADVICE)
 
 
+@app.command
+def pet(
+    *,
+    out: Path,
+    full: bool = False,
+    fits: int = 200,
+    seed: int = 1,
+    tracers: str = "",
+) -> int:
+    """Check bias, coverage and flags of the kinetic models on simulated curves.
+
+    Parameters
+    ----------
+    out
+        Folder for the report.
+    full
+        2,000 fits a cell: minutes.
+    fits
+        Fits a cell without it.
+    seed
+        Of every random draw.
+    tracers
+        Names separated by commas; all that have rate constants on file by default.
+    """
+    from ekbom.errors import Refused
+    from ekbom.validate.pet import TISSUES, validate_pet
+
+    names = tuple(name.strip() for name in tracers.split(",") if name.strip()) or tuple(TISSUES)
+    odd = [name for name in names if name not in TISSUES]
+    if odd:
+        raise Refused(
+            "There are no rate constants to simulate the tracer with.",
+            field="--tracers",
+            found=odd[0],
+            expected=", ".join(TISSUES),
+        )
+    number = 2000 if full else fits
+    if number < 10:
+        raise Refused("Too few fits.", field="--fits", found=number, expected="10 or more")
+    checks = validate_pet(fits=number, seed=seed, tracers=names)
+    settings: dict[str, object] = {"Fits": number, "Seed": seed, "Tracers": list(names)}
+    more = (
+        "Median bias, coverage of the 95 % interval and share of flagged fits; every fit counts,"
+        " flagged ones too. Errors are Monte-Carlo standard errors. A model on the truth of another"
+        " is printed and not gated."
+    )
+    return _report("pet", checks, out, settings, more)
+
+
+@app.command
+def legs(*, out: Path, nights: int = 2, hours: float = 8.0, seed: int = 1) -> int:
+    """Check detection and scoring of leg movements on made nights.
+
+    Parameters
+    ----------
+    out
+        Folder for the report.
+    nights
+        Made nights of each scene.
+    hours
+        Length of a night.
+    seed
+        Of every random draw.
+    """
+    from ekbom.validate.legs import validate_legs
+
+    checks = validate_legs(nights=nights, hours=hours, seed=seed)
+    settings: dict[str, object] = {"Nights": nights, "Hours": hours, "Seed": seed}
+    return _report("legs", checks, out, settings, "Research use; not medical advice.")
+
+
 def _report(
     name: str, checks: list[Check], out: Path, settings: dict[str, object], more: str = ""
 ) -> int:

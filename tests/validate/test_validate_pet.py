@@ -1,0 +1,77 @@
+"""The loop that checks the kinetic models must pass, and must be able to fail."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from ekbom.errors import Refused
+from ekbom.validate import pet
+
+
+def test_every_gate_holds_on_a_small_run() -> None:
+    checks = pet.validate_pet(fits=60, tracers=("carfentanil", "fallypride"), noise=(1.0, 6.0))
+    assert not [c.name for c in checks if not c.passed]
+    names = {c.name for c in checks}
+    assert len(names) == len(checks)
+    for model in ("1tcm", "2tcm", "srtm", "srtm2"):
+        found = next(c for c in checks if c.name == f"carfentanil {model}, 1 %: coverage of "
+                     + ("VT" if "tcm" in model else "BPND"))  # fmt: skip
+        assert found.gated
+        assert found.se > 0
+    # what the scan does not hold is said, not gated
+    lost = next(c for c in checks if c.name == "fallypride 2tcm, 6 %: coverage of VT")
+    assert not lost.gated
+    flagged = next(c for c in checks if c.name == "fallypride 2tcm, 6 %: flagged")
+    assert flagged.value > 0.9
+
+
+def test_the_same_seed_gives_the_same_numbers() -> None:
+    a, b, c = (
+        pet.validate_pet(fits=20, seed=s, tracers=("raclopride",), noise=(3.0,)) for s in (2, 2, 3)
+    )
+    assert [x.value for x in a] == [x.value for x in b]
+    assert [x.value for x in a] != [x.value for x in c]
+
+
+@pytest.mark.parametrize("fault", ["errors too small", "biased"])
+def test_a_fault_fails_its_gate(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
+    right = pet.fit
+
+    def wrong(*args, **given):
+        done = right(*args, **given)
+        if fault == "biased":
+            return replace(done, params={**done.params, "VT": 1.05 * done.params["VT"]})
+        return replace(done, se={name: 0.4 * one for name, one in done.se.items()})
+
+    monkeypatch.setattr(pet, "fit", wrong)
+    checks = pet.validate_pet(fits=60, tracers=("carfentanil",), noise=(1.0,))
+    failed = {c.name for c in checks if not c.passed}
+    assert any("2tcm, 1 %" in name for name in failed)
+    assert not any("srtm" in name for name in failed)
+
+
+def test_bias_and_its_error_by_hand() -> None:
+    truth = pet._truth("carfentanil")
+    values = np.array([0.9, 1.0, 1.1, 1.2, np.nan])
+    found = pet._bias("x", values, 1.0, truth, True)
+    assert found.value == pytest.approx(5.0)
+    assert found.n == 4
+    assert found.se == pytest.approx(np.sqrt(np.pi / 2) * 1.4826 * 10 / 2)
+    assert not found.passed
+
+
+def test_command_writes_its_report(tmp_path, capsys) -> None:
+    from ekbom.cli.validate import app
+
+    given = ["pet", "--out", str(tmp_path), "--fits", "30", "--tracers", "raclopride"]
+    assert app(given, result_action="return_value") == 0
+    frame = pd.read_csv(tmp_path / "validate-pet.tsv", sep="\t")
+    assert {"check", "value", "se", "n", "gate_low", "gate_high", "result"} <= set(frame.columns)
+    assert (tmp_path / "validate-pet.html").read_text().startswith("<!doctype html>")
+    assert "raclopride 2tcm, 1 %" in capsys.readouterr().out
+    with pytest.raises(Refused, match="no rate constants"):
+        app([*given[:-1], "mc1"], result_action="return_value")
