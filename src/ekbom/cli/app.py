@@ -20,6 +20,7 @@ app = App(
     help="Restless-legs research from raw measurements to answers linked to severity.",
     version=__version__,
     version_flags=["--version"],
+    suppress_keyboard_interrupt=False,  # call() says that what was finished is kept
 )
 
 # Import paths, so that `ekbom --version` does not wait for numba and matplotlib.
@@ -29,6 +30,8 @@ app.command("ekbom.cli.pet:app", name="pet", help="PET and blood, on plain files
 app.command(
     "ekbom.cli.clinic:app", name="clinic", help="Diagnosis with reasons, scales, iron, response."
 )
+app.command("ekbom.cli.infer:infer", name="infer")
+app.command("ekbom.cli.legs:app", name="legs", help="Leg movements found, scored, explained.")
 app.command("ekbom.cli.report:report", name="report")
 app.command("ekbom.cli.simulate:simulate", name="simulate")
 app.command("ekbom.cli.demo:demo", name="demo")
