@@ -19,6 +19,7 @@ from ekbom.study.words import choices, did_you_mean
 BUILT_IN: dict[str, str] = {
     "pet": "ekbom.measures.pet.measure:PETMeasure",
     "clinic": "ekbom.measures.clinic.measure:ClinicMeasure",
+    "legs": "ekbom.measures.legs.measure:LegsMeasure",
 }
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ekbom.measures.legs import artefact
 from ekbom.measures.legs.crosstalk import separate
 from ekbom.measures.legs.ecg import Heart, find_beats, hidden_beats, remove_beats
 from ekbom.measures.legs.envelope import Envelope, envelope
-from ekbom.measures.legs.events import LEG_WORDS, Array, Bools, Marks, inside, union
+from ekbom.measures.legs.events import LEG_WORDS, Array, Bools, Ints, Marks, inside, union
 from ekbom.measures.legs.filters import Channel, design, filtered, mains_found
 from ekbom.measures.legs.hysteresis import bursts
 from ekbom.measures.legs.rest import follow_tone, rest_level
@@ -28,6 +28,8 @@ from ekbom.measures.legs.rest import follow_tone, rest_level
 PLAUSIBLE = (0.1, 50.0)
 #: Rest above this is outside the standard (R1): flagged, not stopped.
 REST_LIMIT = 5.0
+#: Shortest movement that is kept, s.
+SHORTEST = 0.5
 #: Mean of the absolute value of Gaussian noise by its root mean square.
 RECTIFIED = float(np.sqrt(2.0 / np.pi))
 
@@ -93,28 +95,9 @@ class Leg:
     facts: Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class Detection:
-    """Marks of all legs, and how they were found."""
-
-    marks: Marks
-    legs: tuple[Leg, ...]
-    settings: DetectSettings
-    envelopes: tuple[Envelope, ...]
-    flags: tuple[str, ...] = ()
-
-    @property
-    def lost(self) -> dict[str, Array]:
-        """Spans without a usable signal by leg, s."""
-        found: dict[str, Array] = {}
-        for one in self.legs:
-            found[one.leg] = union(np.concatenate((found.get(one.leg, one.lost), one.lost)))
-        return found
-
-
 @dataclass
-class _Track:
-    """A channel on its way."""
+class Track:
+    """A channel on its way; the filtered signal is let go at the end."""
 
     channel: Channel
     high: float
@@ -129,6 +112,25 @@ class _Track:
     first: np.ndarray[Any, Any]
     past: np.ndarray[Any, Any]
     facts: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Detection:
+    """Marks of all legs, and how they were found."""
+
+    marks: Marks
+    legs: tuple[Leg, ...]
+    settings: DetectSettings
+    tracks: tuple[Track, ...]
+    flags: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> dict[str, Array]:
+        """Spans without a usable signal by leg, s."""
+        found: dict[str, Array] = {}
+        for one in self.legs:
+            found[one.leg] = union(np.concatenate((found.get(one.leg, one.lost), one.lost)))
+        return found
 
 
 def detect(
@@ -179,14 +181,41 @@ def detect(
         track.lost = union(np.concatenate((track.lost, same)))
         legs.append(_leg(track))
         marks.append(_marks(track, asked))
-    joined = Marks(
+        track.x = np.zeros(0)
+    joined = _joined(marks)
+    flags = sorted({f for one in legs for f in one.facts["Flags"]})
+    return Detection(joined, tuple(legs), asked, tuple(tracks), tuple(flags))
+
+
+def rethreshold(found: Detection, settings: DetectSettings) -> Marks:
+    """Return the marks under other thresholds, on the rest level as it was found.
+
+    Parameters
+    ----------
+    found : Detection
+    settings : DetectSettings
+        Only ``on``, ``off`` and ``hold`` are used.
+
+    Returns
+    -------
+    Marks
+    """
+    marks = []
+    for track in found.tracks:
+        first, past = bursts(
+            track.env, track.level, settings.on, settings.off, settings.hold, track.usable
+        )
+        marks.append(_marks(replace(track, first=first, past=past), settings))
+    return _joined(marks)
+
+
+def _joined(marks: Sequence[tuple[Array, Array, Ints, Bools]]) -> Marks:
+    return Marks(
         np.concatenate([m[0] for m in marks]),
         np.concatenate([m[1] for m in marks]),
         np.concatenate([m[2] for m in marks]),
         np.concatenate([m[3] for m in marks]),
     )
-    flags = sorted({f for one in legs for f in one.facts["Flags"]})
-    return Detection(joined, tuple(legs), asked, tuple(t.env for t in tracks), tuple(flags))
 
 
 def _check(channels: Sequence[Channel], asked: DetectSettings) -> None:
@@ -222,7 +251,7 @@ def _check(channels: Sequence[Channel], asked: DetectSettings) -> None:
             )
 
 
-def _first_pass(channel: Channel, asked: DetectSettings) -> _Track:
+def _first_pass(channel: Channel, asked: DetectSettings) -> Track:
     high = min(asked.high, 0.45 * channel.fs)
     notches = mains_found(channel, high) if asked.notch == "auto" else ()
     x = filtered(channel, design(channel.fs, asked.low, high, notches))
@@ -237,7 +266,7 @@ def _first_pass(channel: Channel, asked: DetectSettings) -> _Track:
     }
     none = np.zeros(0, np.int64)
     env = envelope(x, channel.fs, asked.window)
-    track = _Track(channel, high, notches, x, env, np.zeros(0, bool), lost, np.zeros(0),
+    track = Track(channel, high, notches, x, env, np.zeros(0, bool), lost, np.zeros(0),
                    np.zeros(0), np.zeros(0), none, none, facts)  # fmt: skip
     # About half a second around a flat span the filters ring.
     wide = union(flat + np.array([-0.5, 0.5])) if len(flat) else flat
@@ -246,7 +275,7 @@ def _first_pass(channel: Channel, asked: DetectSettings) -> _Track:
     return track
 
 
-def _measure(track: _Track, asked: DetectSettings, q: float, moving: Bools | None) -> None:
+def _measure(track: Track, asked: DetectSettings, q: float, moving: Bools | None) -> None:
     env = track.env
     out = ~track.usable if moving is None else moving | ~track.usable
     band = track.high - asked.low
@@ -259,7 +288,7 @@ def _measure(track: _Track, asked: DetectSettings, q: float, moving: Bools | Non
     )
 
 
-def _moving(track: _Track) -> Bools:
+def _moving(track: Track) -> Bools:
     """Blocks in a burst, and half a second about it."""
     pad = round(0.5 / track.env.step)
     change = np.zeros(track.env.power.size + 1, np.int64)
@@ -268,7 +297,7 @@ def _moving(track: _Track) -> Bools:
     return np.asarray(np.cumsum(change[:-1]) > 0)
 
 
-def _without_heart(track: _Track, beats: Array | None, asked: DetectSettings) -> Heart:
+def _without_heart(track: Track, beats: Array | None, asked: DetectSettings) -> Heart:
     if asked.ecg != "auto":
         return Heart("not looked for")
     moving = _moving(track)
@@ -283,7 +312,7 @@ def _without_heart(track: _Track, beats: Array | None, asked: DetectSettings) ->
     return found
 
 
-def separate_legs(tracks: Sequence[_Track], asked: DetectSettings) -> list[float]:
+def separate_legs(tracks: Sequence[Track], asked: DetectSettings) -> list[float]:
     """Take out of each leg what it sees of the other; returns the shares taken."""
     legs = {t.channel.leg: t for t in tracks}
     if asked.crosstalk != "auto" or len(tracks) != 2 or set(legs) != {0, 1}:
@@ -299,7 +328,7 @@ def separate_legs(tracks: Sequence[_Track], asked: DetectSettings) -> list[float
     return list(shares)
 
 
-def _second_pass(track: _Track, asked: DetectSettings) -> None:
+def _second_pass(track: Track, asked: DetectSettings) -> None:
     _measure(track, asked, 0.5, _moving(track))
     rectified = RECTIFIED * float(np.median(track.rest))
     if not PLAUSIBLE[0] <= rectified <= PLAUSIBLE[1]:
@@ -319,7 +348,7 @@ def _second_pass(track: _Track, asked: DetectSettings) -> None:
         _measure(track, asked, 0.5, _moving(track))
 
 
-def _same(tracks: Sequence[_Track]) -> Array:
+def _same(tracks: Sequence[Track]) -> Array:
     spans = [np.zeros((0, 2))]
     for i, one in enumerate(tracks):
         for two in tracks[i + 1 :]:
@@ -328,7 +357,7 @@ def _same(tracks: Sequence[_Track]) -> Array:
     return union(np.concatenate(spans))
 
 
-def _leg(track: _Track) -> Leg:
+def _leg(track: Track) -> Leg:
     lost = track.lost
     over = float(np.mean(RECTIFIED * track.rest > REST_LIMIT))
     flags = []
@@ -352,7 +381,7 @@ def _leg(track: _Track) -> Leg:
     return Leg(track.channel.name, word, track.rest_times, track.rest, lost, facts)
 
 
-def _marks(track: _Track, asked: DetectSettings) -> tuple[Array, Array, Array, Bools]:
+def _marks(track: Track, asked: DetectSettings) -> tuple[Array, Array, Ints, Bools]:
     """Turn blocks into seconds; drop what is too short or only a step of the floor."""
     env, v = track.env, track.env.values
     half = (env.blocks // 2) * env.step
@@ -362,7 +391,7 @@ def _marks(track: _Track, asked: DetectSettings) -> tuple[Array, Array, Array, B
         onset = a * env.step + 0.5 * half
         end = b * env.step - (0.75 * half if b < v.size else 0.0)
         length = end - onset
-        if length < asked.hold - 1e-6:
+        if length < SHORTEST - 1e-6:
             continue
         before, after = v[max(a - five, 0) : a], v[b : b + five]
         floor = max(

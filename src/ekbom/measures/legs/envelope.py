@@ -46,12 +46,12 @@ class Envelope:
     @property
     def times(self) -> Array:
         """(K,) middle of each block, s."""
-        return (np.arange(self.power.size) + 0.5) * self.step
+        return np.asarray((np.arange(self.power.size) + 0.5) * self.step, np.float64)
 
     @cached_property
     def values(self) -> Array:
         """(K,) root mean square of the window about each block, uV."""
-        return np.asarray(_rms(self.power, self.blocks // 2))
+        return np.asarray(_rms(self.power, self.blocks // 2), np.float64)
 
 
 def envelope(x: Array, fs: float, window: float) -> Envelope:

@@ -183,7 +183,7 @@ class Hypnogram:
             "N3": of["N3"],
             "R": of["R"],
             "W": of["W"],
-            "unknown": bed - tst - of["W"],
+            "unknown": max(round(bed - tst - of["W"], 9), 0.0),
             "time_in_bed": bed,
             "SE": 100.0 * tst / bed if bed > 0 else nan,
         }

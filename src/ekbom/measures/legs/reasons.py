@@ -24,7 +24,10 @@ _NOT_COUNTED = {
 COLUMNS: dict[str, Column] = {
     "onset": Column("Start of the movement from the start of the recording", "s"),
     "duration": Column("Length of the movement", "s"),
-    "trial_type": Column("LM: leg movement"),
+    "trial_type": Column(
+        "What the row is",
+        levels={"LM": "leg movement", "signal_lost": "a leg without a usable signal"},
+    ),
     "id": Column("Numbers of the marks, in order of time, that make the movement"),
     "leg": Column(
         "Leg", levels={"L": "left", "R": "right", "B": "both, joined", "n/a": "channel of both"}

@@ -1,0 +1,1 @@
+"""Readers and writers of marks, hypnograms and signals, apart by format."""

@@ -1,0 +1,48 @@
+"""Whatever holds annotations, by the ending of its name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ekbom.errors import Refused
+from ekbom.measures.legs.io.annotations import Annotations
+from ekbom.measures.legs.io.edf import read_annotations
+from ekbom.measures.legs.io.nsrr import read_nsrr
+from ekbom.measures.legs.io.table import read_table
+
+
+def read(path: str | Path, *, kind: str | None = None) -> Annotations:
+    """Return what a file of annotations says.
+
+    Parameters
+    ----------
+    path : path-like
+        ``.edf`` (EDF+), ``.xml`` (NSRR), ``.tsv``, ``.csv`` or ``.txt`` (tables).
+    kind : {"resp"}, optional
+        What rows of a table without words are.
+
+    Returns
+    -------
+    Annotations
+
+    Raises
+    ------
+    Refused
+        For another ending, or a file that cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise Refused("The file is not there.", file=path, expected="EDF+, NSRR XML or a table")
+    ending = path.suffix.lower()
+    if ending == ".edf":
+        return read_annotations(path)
+    if ending == ".xml":
+        return read_nsrr(path)
+    if ending in (".tsv", ".csv", ".txt"):
+        return read_table(path, kind=kind)
+    raise Refused(
+        "The format of the file is not known.",
+        file=path,
+        found=ending or "no ending",
+        expected=".edf (EDF+), .xml (NSRR), .tsv or .csv",
+    )
