@@ -105,6 +105,32 @@ def legs(*, out: Path, nights: int = 2, hours: float = 8.0, seed: int = 1) -> in
     return _report("legs", checks, out, settings, "Research use; not medical advice.")
 
 
+@app.command
+def inference(*, out: Path, full: bool = False, studies: int | None = None, seed: int = 1) -> int:
+    """Count false findings in null studies, and the coverage of intervals.
+
+    Parameters
+    ----------
+    out
+        Folder for the report.
+    full
+        1,000 studies a cell of larger maps, two designs, two widths: an hour or more.
+    studies
+        Studies a cell, instead.
+    seed
+        Of every random draw.
+    """
+    from ekbom.validate.inference import validate_inference
+
+    checks = validate_inference(full=full, studies=studies, seed=seed, tell=_out.print)
+    settings: dict[str, object] = {"Full": full, "Studies": studies or "default", "Seed": seed}
+    more = (
+        "Counts are of null studies in which something was found at .05. Gates are binomial "
+        "99.9 % ranges; rows without one are shown beside."
+    )
+    return _report("inference", checks, out, settings, more)
+
+
 def _report(
     name: str, checks: list[Check], out: Path, settings: dict[str, object], more: str = ""
 ) -> int:
