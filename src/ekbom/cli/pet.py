@@ -54,10 +54,11 @@ def fit(
     vb: Annotated[float, Parameter(name="--vB")] = 0.05,
     compartment_vb: Annotated[str, Parameter(name="--compartment-vB")] = "free",
     parent: Parent = "interpolate",
-    input_model: Literal["interpolate", "triexp"] = "interpolate",
+    input_model: Literal["interpolate", "triexp", "feng", "feng_infusion", "auto"] = "interpolate",
     delay: str = "fit",
     weights: Literal["auto", "column", "poisson", "duration", "uniform"] = "auto",
     choose: Literal["aicc"] | None = None,
+    blood_draws: int = 0,
     sort_blood: bool = False,
     extrapolate_blood: bool = False,
 ) -> int:
@@ -113,6 +114,8 @@ def fit(
         duration.
     choose : str
         aicc: say which compartment model has most evidence in each region.
+    blood_draws : int
+        Bootstrap draws of the blood carried to V_T, in a table of their own.
     sort_blood : bool
         Sort samples whose times do not increase.
     extrapolate_blood : bool
@@ -145,6 +148,7 @@ def fit(
         frame_mean="plain" if half_life is None else "decay-weighted",
         reference=reference,
         k2prime=_number(k2prime, "auto", "--k2prime"),
+        blood_draws=blood_draws,
         window=None if window is None else petread.window(window),
     )
     notes = [*read.notes]
@@ -219,6 +223,12 @@ def fit(
     if fitted is not None:
         tables.append(results.inputfunction(fitted, None, {}))
         tables += results.candidate_tables(fitted)
+        if blood_draws:
+            from ekbom.measures.pet.blood_draws import blood_errors
+
+            errors = blood_errors(values, regional, fitted, read.frames, settings)
+            parts = results.uncertainty(errors, curves, slice(None), blood_draws)
+            tables.append(results.renamed(parts, "uncertainty"))
     if half_life is None:
         petprint.warn("no --nuclide: frames are compared with plain means of the model")
     petprint.show_notes(notes)
@@ -236,7 +246,7 @@ def blood(
     until: float | None = None,
     parent: Parent = "interpolate",
     parent_f0: str = "free",
-    input: Literal["interpolate", "triexp", "auto"] = "interpolate",
+    input: Literal["interpolate", "triexp", "feng", "feng_infusion", "auto"] = "interpolate",
     plasma_over_blood: float | None = None,
     sort_blood: bool = False,
     extrapolate_blood: bool = False,

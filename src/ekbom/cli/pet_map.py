@@ -44,7 +44,7 @@ def map_(
     beta_min: float | None = None,
     beta_max: float = 6.0,
     parent: Parent = "interpolate",
-    input_model: Literal["interpolate", "triexp"] = "interpolate",
+    input_model: Literal["interpolate", "triexp", "feng", "feng_infusion", "auto"] = "interpolate",
     delay: float = 0.0,
     weights: Literal["poisson", "duration", "uniform"] = "poisson",
     fwhm: float = 0.0,

@@ -22,6 +22,7 @@ from ekbom.errors import Refused
 from ekbom.measures.pet import parent as parent_models
 from ekbom.measures.pet import plasma as plasma_models
 from ekbom.measures.pet.blood import SHORT_SHARE, BloodData, short_by
+from ekbom.measures.pet.feng import feng
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.parent import ParentFit
@@ -103,7 +104,8 @@ def fit_input(
         of :data:`ekbom.measures.pet.parent.FORMS`, or ``none`` for a tracer
         without metabolites in plasma.
     plasma : str
-        ``interpolate`` or ``triexp``; ``auto`` takes the parametric one.
+        ``interpolate``, ``triexp``, ``feng`` or ``feng_infusion``; ``auto`` takes
+        the one of the last three with the lowest AICc.
     parent_f0 : float, optional
         Parent fraction at injection; free when ``None``.
     plasma_over_blood : float, optional
@@ -138,19 +140,22 @@ def fit_input(
     candidates: dict[str, Curve] = {
         "interpolate": plasma_models.interpolated(samples_t, samples, end)
     }
-    wanted = "triexp" if plasma == "auto" else plasma
-    try:
-        candidates["triexp"] = plasma_models.triexponential(samples_t, samples, end)
-    except Refused:
-        if wanted == "triexp":
-            raise
-    if wanted not in candidates:
+    wanted = plasma
+    if plasma not in (*plasma_models.CHOICES, "auto"):
         raise Refused(
             "The input curve is not known.",
             field="input",
             found=repr(plasma),
             expected=", ".join((*plasma_models.CHOICES, "auto")),
         )
+    for name in plasma_models.FORMS:
+        try:
+            candidates[name] = fit_curve(name, samples_t, samples, end)
+        except Refused:
+            if plasma in (name, "auto"):
+                raise
+    if plasma == "auto":
+        wanted = min(plasma_models.FORMS, key=lambda name: candidates[name].aicc)
     curve = candidates[wanted]
     whole = _whole_blood(blood, wanted, end, curve)
     covers_end = float(
@@ -344,9 +349,39 @@ def _whole_blood(blood: BloodData, wanted: str, end: float, plasma: Curve) -> Cu
     if blood.time_wb is None or blood.whole_blood is None:
         # no blood volume term was asked for: the column is zero, never plasma
         return Curve("none", plasma.t, np.zeros_like(plasma.values), plasma.covers, {})
-    if wanted == "triexp" and blood.time_wb.size >= 9:
-        return plasma_models.triexponential(blood.time_wb, blood.whole_blood, end)
+    if wanted != "interpolate":
+        try:
+            return fit_curve(wanted, blood.time_wb, blood.whole_blood, end)
+        except Refused:
+            pass  # fewer samples of whole blood than of plasma: a line through them
     return plasma_models.interpolated(blood.time_wb, blood.whole_blood, end)
+
+
+def fit_curve(
+    name: str, time: Array, values: Array, end: float, *, start: Array | None = None
+) -> Curve:
+    """Make one curve through samples.
+
+    Parameters
+    ----------
+    name : str
+        Of :data:`ekbom.measures.pet.plasma.CHOICES`.
+    time, values : (N,) arrays
+        min and kBq/mL.
+    end : float
+        End of the scan, min.
+    start : array, optional
+        Where the search of a form begins.
+
+    Returns
+    -------
+    Curve
+    """
+    if name == "interpolate":
+        return plasma_models.interpolated(time, values, end)
+    if name == "triexp":
+        return plasma_models.triexponential(time, values, end, start=start)
+    return feng(time, values, end, infusion=name == "feng_infusion", start=start)
 
 
 def _plasma_table(candidates: Mapping[str, Curve], wanted: str, end: float) -> pd.DataFrame:

@@ -14,6 +14,7 @@ from pydantic import BaseModel
 from ekbom.errors import Refused
 from ekbom.measures.pet import find, images, qc, results, words
 from ekbom.measures.pet.blood import BloodData, inspect
+from ekbom.measures.pet.blood_draws import blood_errors
 from ekbom.measures.pet.dispersion import undisperse
 from ekbom.measures.pet.input_fit import InputFit, fit_input
 from ekbom.measures.pet.io.bids import Scan, read_scan
@@ -158,12 +159,20 @@ class PETMeasure:
             reference=regional.reference,
         )
         notes += voxels.notes
+        parts: list[Table] = []
+        if chosen.blood_draws and fitted is not None:
+            errors = blood_errors(values, regional, fitted, scan.frames, chosen)
+            first = 0
+            for one in curves:
+                where = slice(first, first + len(one.names))
+                first = where.stop
+                parts.append(results.uncertainty(errors, one, where, chosen.blood_draws))
         figures: list[Any] = []
         if chosen.figures:
             figures = _figures(curves, labels, values, regional, fitted, scan, chosen)
         return Product(
             scores=scores,
-            tables=_tables(curves, regional, fitted, scan, meta),
+            tables=[*_tables(curves, regional, fitted, scan, meta), *parts],
             maps=voxels.maps,
             figures=[*figures, *voxels.figures],
             notes=_once(notes),

@@ -16,11 +16,14 @@ from ekbom.measures.pet.parent import aicc
 Array = NDArray[np.float64]
 
 #: Ways to an input curve that a plan may name.
-CHOICES = ("interpolate", "triexp")
+CHOICES = ("interpolate", "triexp", "feng", "feng_infusion")
+#: Those of them with parameters.
+FORMS = CHOICES[1:]
 _MIN_SAMPLES = 9
 _TAIL_SAMPLES = 3
 _TAIL_FROM = 0.75
-_PEAK_LOW = 0.8
+#: A fitted peak below this share of the largest sample is flagged.
+PEAK_LOW = 0.8
 # Variance of a counted sample grows with its activity; the floor keeps the
 # near-zero samples before the bolus from ruling the fit.
 _WEIGHT_FLOOR = 0.02
@@ -33,7 +36,7 @@ class Curve:
     Attributes
     ----------
     model : str
-        ``interpolate`` or ``triexp``.
+        Of :data:`CHOICES`.
     t, values : (G,) arrays
         Knots: min from injection and kBq/mL, ``t[0] == 0``, values >= 0.
     covers : float
@@ -45,6 +48,8 @@ class Curve:
     n_free : int
     flags : tuple of str
         ``peak_low``, ``tail_flat``.
+    search : array or None
+        Where the search of a form ended, to begin there again.
     """
 
     model: str
@@ -56,6 +61,7 @@ class Curve:
     aicc: float = np.nan
     n_free: int = 0
     flags: tuple[str, ...] = ()
+    search: Array | None = None
 
     def at(self, t: Array) -> Array:
         """Return the curve at times ``t`` (min), kBq/mL."""
@@ -116,7 +122,13 @@ def _tail_rate(time: Array, values: Array) -> float:
     return max(0.0, -float(np.polyfit(time[last], np.log(values[last]), 1)[0]))
 
 
-def triexponential(time: Array, values: Array, end: float) -> Curve:
+def sample_root(values: Array) -> Array:
+    """Return square roots of the weights of samples (N,): inverse activity, mean square 1."""
+    root = 1 / np.sqrt(np.maximum(values, _WEIGHT_FLOOR * float(values.max())))
+    return np.asarray(root / np.sqrt(np.mean(root**2)))
+
+
+def triexponential(time: Array, values: Array, end: float, *, start: Array | None = None) -> Curve:
     """Fit zero until t0, a linear rise to the peak, then three exponentials.
 
     ``C = C_pk (t - t0)/(t_pk - t0)`` to the peak and
@@ -130,6 +142,8 @@ def triexponential(time: Array, values: Array, end: float) -> Curve:
         min and kBq/mL; negative samples take part in the fit.
     end : float
         End of the scan, min.
+    start : array, optional
+        Where to begin, as found before (:attr:`Curve.search`); a grid by default.
 
     Returns
     -------
@@ -150,8 +164,7 @@ def triexponential(time: Array, values: Array, end: float) -> Curve:
         )
     top = int(np.argmax(values))
     peak = float(time[top])
-    root = 1 / np.sqrt(np.maximum(values, _WEIGHT_FLOOR * float(values.max())))
-    root /= np.sqrt(np.mean(root**2))
+    root = sample_root(values)
 
     def solve(x: Array) -> tuple[Array, Array]:
         basis = root[:, None] * _basis(time, x)
@@ -164,11 +177,18 @@ def triexponential(time: Array, values: Array, end: float) -> Curve:
         lower[1] = min(lower[1], time[top - 1])
     if top + 1 < time.size:
         upper[1] = max(upper[1], time[top + 1])
-    nodes = [
-        np.array([u, peak, *np.log(rates)])
-        for u, *rates in product((0.2, 0.7), (6.0, 2.0, 0.8), (0.4, 0.12), (0.03, 0.01, 0.003))
-    ]
-    start = min(nodes, key=lambda node: float(np.sum(solve(node)[1] ** 2)))
+    nodes = (
+        []
+        if start is not None
+        else [
+            np.array([u, peak, *np.log(rates)])
+            for u, *rates in product((0.2, 0.7), (6.0, 2.0, 0.8), (0.4, 0.12), (0.03, 0.01, 0.003))
+        ]
+    )
+    if start is None:
+        start = min(nodes, key=lambda node: float(np.sum(solve(node)[1] ** 2)))
+    else:
+        start = np.clip(start, lower + 1e-9, upper - 1e-9)
 
     def misfit(x: Array) -> Array:
         return solve(x)[1]
@@ -189,7 +209,7 @@ def triexponential(time: Array, values: Array, end: float) -> Curve:
     late = t_pk + np.concatenate(([0.0], np.geomspace(0.01, max(end - t_pk, 0.02), 160)))
     knots = np.unique(np.concatenate(([0.0, t0], late[late <= end], [end])))
     fitted = _basis(knots, done.x) @ amplitudes
-    flags = ("peak_low",) if amplitudes.sum() < _PEAK_LOW * values.max() else ()
+    flags = ("peak_low",) if amplitudes.sum() < PEAK_LOW * values.max() else ()
     params = {"t0": float(t0), "t_pk": t_pk}
     for i, j in enumerate(order, start=1):
         params[f"A{i}"] = float(amplitudes[j])
@@ -204,6 +224,7 @@ def triexponential(time: Array, values: Array, end: float) -> Curve:
         aicc(rss, time.size, 8),
         8,
         flags,
+        done.x,
     )
 
 

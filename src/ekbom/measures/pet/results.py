@@ -20,6 +20,7 @@ from ekbom.measures.pet.settings import REFERENCE
 from ekbom.nouns import Column, Score, Table
 
 if TYPE_CHECKING:
+    from ekbom.measures.pet.blood_draws import BloodError
     from ekbom.measures.pet.delay import Delay
 
 Array = NDArray[np.float64]
@@ -318,6 +319,36 @@ def candidate_tables(fit: InputFit) -> list[Table]:
         if len(frame):
             found.append(Table(name, frame, {c: _CANDIDATES[c] for c in frame.columns}))
     return found
+
+
+def uncertainty(
+    errors: Mapping[str, BloodError], curves: Curves, where: slice, draws: int
+) -> Table:
+    """Return the two parts of the uncertainty of one segmentation, a row a region and model."""
+    rows = [
+        pd.DataFrame(
+            {
+                "region": curves.names,
+                "model": model,
+                "parameter": one.parameter,
+                "se_tissue": one.se_tissue[where],
+                "se_blood": one.se_blood[where],
+                "se": one.se[where],
+            }
+        )
+        for model, one in errors.items()
+    ]
+    columns = {
+        "region": Column("Region of the segmentation"),
+        "model": Column("Kinetic model"),
+        "parameter": Column("Outcome"),
+        "se_tissue": Column("Standard error from the noise of the tissue curve", "mL/cm3"),
+        "se_blood": Column("Standard deviation over bootstrap draws of the blood", "mL/cm3"),
+        "se": Column("Both together, as independent", "mL/cm3"),
+    }
+    frame = pd.concat(rows, ignore_index=True)
+    meta = {"Segmentation": curves.segmentation, "BloodDraws": draws}
+    return Table(f"desc-{entity(curves.segmentation)}_uncertainty", frame, columns, meta)
 
 
 def renamed(table: Table, name: str) -> Table:

@@ -106,8 +106,13 @@ class PETSettings(_Strict):
     blood: Literal["auto", "raw", "bloodstream"] = Field(
         default="auto", description="raw samples, or the input function bloodstream made"
     )
-    input: Literal["interpolate", "triexp", "auto"] = Field(
-        default="interpolate", description="curve through parent plasma"
+    input: Literal["interpolate", "triexp", "feng", "feng_infusion", "auto"] = Field(
+        default="interpolate",
+        description="curve through parent plasma; auto takes the form of lowest AICc",
+    )
+    blood_draws: Annotated[int, Field(ge=0, le=1000)] = Field(
+        default=0,
+        description="bootstrap draws of the blood carried to V_T: its own part of the error",
     )
     parent: Parent = Field(default="interpolate", description="parent fraction")
     parent_f0: Annotated[float, Field(gt=0, le=1)] | Literal["free"] = Field(

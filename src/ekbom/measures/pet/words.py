@@ -24,6 +24,11 @@ CITATIONS: Mapping[str, str] = {
         " regression analysis. J Cereb Blood Flow Metab 22:1271-1281."
         " doi:10.1097/01.WCB.0000038000.34930.4E"
     ),
+    "feng": (
+        "Feng D, Huang SC, Wang X (1993). Models for computer simulation studies of input functions"
+        " for tracer kinetic modeling with positron emission tomography. Int J Biomed Comput"
+        " 32:95-110. doi:10.1016/0020-7101(93)90049-C"
+    ),
     "srtm": (
         "Lammertsma AA, Hume SP (1996). Simplified reference tissue model for PET receptor studies."
         " NeuroImage 4:153-158. doi:10.1006/nimg.1996.0066"
@@ -82,7 +87,12 @@ _MODELS = {
 _CURVES = {
     "interpolate": "straight lines between the samples, from zero at injection",
     "triexp": "a linear rise followed by three exponentials",
-    "auto": "the parametric curve of lowest AICc (a linear rise followed by three exponentials)",
+    "feng": "Feng's form (Feng et al. 1993)",
+    "feng_infusion": "Feng's form (Feng et al. 1993) convolved with an infusion",
+    "auto": (
+        "the parametric curve of lowest AICc (a linear rise followed by three exponentials, or"
+        " Feng's form, with or without an infusion; Feng et al. 1993)"
+    ),
 }
 
 

@@ -115,3 +115,15 @@ def test_command(made: Made, tmp_path, capsys) -> None:
         app([*given[:-1], "2tcm"], result_action="return_value")
     with pytest.raises(Refused, match="window"):
         app([*given, *more[:2], "--window", "soon"], result_action="return_value")
+
+
+def test_the_two_parts_of_the_error_stand_apart(made: Made) -> None:
+    made.settings |= {"model": ["1tcm", "srtm"], "reference": "Cerebellum", "blood_draws": 4,
+                      "input": "auto"}  # fmt: skip
+    product = made.run()
+    table = next(t for t in product.tables if t.name == "desc-gtmseg_uncertainty")
+    assert set(table.frame["model"]) == {"1tcm"}
+    assert len(table.frame) == 4
+    both = np.hypot(table.frame["se_tissue"], table.frame["se_blood"])
+    np.testing.assert_allclose(table.frame["se"], both)
+    assert (table.frame["se_blood"] > 0).all()
