@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 from ekbom.measures.legs.detect import DetectSettings
 from ekbom.measures.legs.events import Marks, Spans
@@ -79,12 +80,14 @@ def analyse(
     """
     asked = settings or LegsSettings()
     out = {}
+    # The same changes of thresholds serve every rule set.
+    remembered = None if again is None else cache(again)
     for rules in chosen_rules(asked):
         scored = score(marks, hypnogram, resp, arousal, rules=rules, rera=asked.rera)
         rows = [*_with_bootstrap(scored, asked.seed), *_course_rows(scored)]
         used = resp if resp is None or asked.rera else resp.without("rera")
         variants = sensitivity(
-            marks, hypnogram, used, arousal, rules, again, asked.detection()
+            marks, hypnogram, used, arousal, rules, remembered, asked.detection()
         )  # fmt: skip
         out[rules.name] = Analysis(scored, rows, variants)
     return out

@@ -300,12 +300,12 @@ def _moving(track: Track) -> Bools:
 def _without_heart(track: Track, beats: Array | None, asked: DetectSettings) -> Heart:
     if asked.ecg != "auto":
         return Heart("not looked for")
-    moving = _moving(track)
     source = "channel"
     if beats is None:
-        beats, source = hidden_beats(track.x, track.channel.fs, track.env, moving), "leg"
+        beats = hidden_beats(track.x, track.channel.fs, track.env, _moving(track))
+        source = "leg"
     rest = float(np.median(track.rest))
-    found = remove_beats(track.x, track.channel.fs, beats, track.env, moving, rest, source)
+    found = remove_beats(track.x, track.channel.fs, beats, rest, source)
     if found.removed:
         track.env = envelope(track.x, track.channel.fs, asked.window)
         _measure(track, asked, asked.quantile, None)
@@ -393,12 +393,7 @@ def _marks(track: Track, asked: DetectSettings) -> tuple[Array, Array, Ints, Boo
         length = end - onset
         if length < SHORTEST - 1e-6:
             continue
-        before, after = v[max(a - five, 0) : a], v[b : b + five]
-        floor = max(
-            float(np.median(before)) if before.size else 0.0,
-            float(np.median(after)) if after.size else 0.0,
-        )
-        if float(np.max(v[a:b])) < floor + asked.on:
+        if float(v[a:b].max()) < _floor(v, a, b, five) + asked.on:
             continue
         onsets.append(onset)
         lengths.append(length)
@@ -409,6 +404,15 @@ def _marks(track: Track, asked: DetectSettings) -> tuple[Array, Array, Ints, Boo
         np.array(lengths),
         np.full(n, track.channel.leg, np.int64),
         np.array(shapes, bool),
+    )
+
+
+def _floor(v: Array, a: int, b: int, width: int) -> float:
+    """Higher of the levels before and after: a step of the floor is no movement."""
+    before, after = np.sort(v[max(a - width, 0) : a]), np.sort(v[b : b + width])
+    return max(
+        float(before[before.size // 2]) if before.size else 0.0,
+        float(after[after.size // 2]) if after.size else 0.0,
     )
 
 

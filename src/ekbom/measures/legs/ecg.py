@@ -95,6 +95,9 @@ def hidden_beats(x: Array, fs: float, env: Envelope, moving: Bools) -> Array:
     (B,) array
         s.
     """
+    if moving.mean() > 0.5:
+        # Strong beats look like one long movement.
+        moving = np.zeros(moving.size, bool)
     peak, where = _peaks(x, env.block)
     n = min(peak.size, moving.size)
     peak, where = peak[:n], where[:n]
@@ -117,10 +120,11 @@ def hidden_beats(x: Array, fs: float, env: Envelope, moving: Bools) -> Array:
     return np.asarray(beats) if share > REGULAR and often else np.zeros(0)
 
 
-def remove_beats(
-    x: Array, fs: float, beats: Array, env: Envelope, moving: Bools, rest: float, source: str
-) -> Heart:
+def remove_beats(x: Array, fs: float, beats: Array, rest: float, source: str) -> Heart:
     """Subtract the beat-locked average of the minutes about each beat, in place.
+
+    The average is that of medians over the beats of a minute, which movements
+    do not reach, however the beats themselves disturb the search for movements.
 
     Parameters
     ----------
@@ -130,10 +134,6 @@ def remove_beats(
         Hz.
     beats : (B,) array
         s.
-    env : Envelope
-        For its grid.
-    moving : (K,) array of bool
-        Blocks of movements: beats there do not enter the averages.
     rest : float
         Rest level, uV.
     source : str
@@ -150,15 +150,14 @@ def remove_beats(
     at = at[(at >= a) & (at + b < x.size)]
     if at.size < 30:
         return Heart(source, int(at.size))
-    blocks = np.minimum((at / env.block).astype(np.int64), moving.size - 1)
-    calm = ~moving[blocks]
     windows = (at / (WINDOW * fs)).astype(np.int64)
-    sums, counts = _averages(x, at, calm, windows, a, b)
+    middle, counts = _medians(x, at, windows, a, b)
     kernel = np.ones(SMOOTH)
-    counts = np.convolve(counts, kernel, mode="same")
-    sums = np.apply_along_axis(np.convolve, 0, sums, kernel, mode="same")
-    enough = counts >= 20
-    template = np.where(enough[:, None], sums / np.maximum(counts, 1)[:, None], 0.0)
+    summed = np.convolve(counts, kernel, mode="same")
+    weighted = np.apply_along_axis(np.convolve, 0, middle * counts[:, None], kernel, mode="same")
+    enough = summed >= 20
+    template = np.where(enough[:, None], weighted / np.maximum(summed, 1)[:, None], 0.0)
+    counts = summed
     if not enough.any():
         return Heart(source, int(at.size))
     peaks = np.max(np.abs(template[enough]), axis=1)
@@ -220,19 +219,18 @@ def _alone(peak: Array, bar: Array, reach: int) -> Bools:  # pragma: no cover - 
     return out
 
 
-@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _averages(
-    x: Array, at: Ints, calm: Bools, windows: Ints, a: int, b: int
-) -> tuple[NDArray[Any], Array]:  # pragma: no cover - compiled
-    n = windows[-1] + 1
-    sums, counts = np.zeros((n, a + b)), np.zeros(n)
-    for k in range(at.size):
-        if calm[k]:
-            w = windows[k]
-            counts[w] += 1
-            for i in range(a + b):
-                sums[w, i] += x[at[k] - a + i]
-    return sums, counts
+def _medians(x: Array, at: Ints, windows: Ints, a: int, b: int) -> tuple[Array, Array]:
+    """Median over the beats of each window, sample by sample, and how many there are."""
+    n = int(windows[-1]) + 1
+    counts = np.bincount(windows, minlength=n).astype(np.float64)
+    middle = np.zeros((n, a + b))
+    edges = np.searchsorted(windows, np.arange(n + 1))
+    steps = np.arange(-a, b)
+    for w in range(n):
+        mine = at[edges[w] : edges[w + 1]]
+        if mine.size:
+            middle[w] = np.median(x[mine[:, None] + steps], axis=0)
+    return middle, counts
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -23,6 +23,8 @@ SIDE, NEAR = 60, 5
 CALM, MOST = 10, 0.95
 #: Histogram of ln uV from 1e-3 to 1e5 in steps of 1 %.
 _LOW, _STEP, _BINS = float(np.log(1e-3)), 0.01, 1843
+#: Bins that are counted together, so that a quantile is found in two short walks.
+_GROUP = 32
 #: Windows a second that enter the quantiles, about independent of each other.
 _RATE = 10
 
@@ -143,6 +145,7 @@ def _rolling(
 ) -> Array:  # pragma: no cover - compiled
     """Quantile of the values of seconds [s + first, s + last), by a sliding histogram."""
     counts = np.zeros(_BINS, np.int64)
+    coarse = np.zeros(_BINS // _GROUP + 1, np.int64)
     out = np.full(seconds, np.nan)
     n, total, a, b = k.size, 0, 0, 0
     for s in range(seconds):
@@ -150,16 +153,22 @@ def _rolling(
         while b < high:
             if use[b]:
                 counts[k[b]] += 1
+                coarse[k[b] // _GROUP] += 1
                 total += 1
             b += 1
         while a < low:
             if use[a]:
                 counts[k[a]] -= 1
+                coarse[k[a] // _GROUP] -= 1
                 total -= 1
             a += 1
         if total < min(2, last - first) * _RATE // 2:
             continue
-        want, below, j = q * total, 0, 0
+        want, below, g = q * total, 0, 0
+        while below + coarse[g] < want:
+            below += coarse[g]
+            g += 1
+        j = g * _GROUP
         while below + counts[j] < want:
             below += counts[j]
             j += 1

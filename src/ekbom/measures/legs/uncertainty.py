@@ -13,7 +13,6 @@ from ekbom.errors import Refused
 from ekbom.measures.legs.detect import DetectSettings
 from ekbom.measures.legs.events import Array, Bools, Ints, Marks, Spans
 from ekbom.measures.legs.hypnogram import Hypnogram
-from ekbom.measures.legs.indices import find, indices
 from ekbom.measures.legs.periodicity import group_intervals, interval_runs
 from ekbom.measures.legs.rules import RuleSet
 from ekbom.measures.legs.score import Scored, score
@@ -83,10 +82,13 @@ def sensitivity(
     list of Variant
         The range of all values is the band.
     """
+    hours = hypnogram.seconds("sleep") / 3600.0
 
     def rate(given: Marks, by: RuleSet) -> float:
         scored = score(given, hypnogram, resp, arousal, rules=by)
-        return find(indices(scored), "PLM_index", "sleep").value
+        if hours <= 0:
+            return math.nan
+        return float((scored.within("sleep") & scored.periodic).sum()) / hours
 
     found = [Variant("as set", rules.title, rate(marks, rules))]
     found += [Variant(what, word, rate(marks, by)) for what, word, by in rule_variants(rules)]
