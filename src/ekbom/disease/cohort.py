@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from ekbom.disease.simulate import Array, Cohort, Event, output_index, settle, simulate
+from ekbom.disease.simulate import Array, Cohort, Event, settle, simulate
 from ekbom.errors import Refused
 
 #: Clock hours at which read-outs are kept.
@@ -25,7 +25,7 @@ HOURS = (0, 8, 10, 16, 18, 22)
 #: Read-outs and assignments that the table of people holds at each of them.
 _KEPT = (
     "ferritin tsat_percent hb csf_ferritin csf_transferrin irp_activity cell_tfr cell_transferrin "
-    "cell_ferritin cell_fpn fe_sn r2s_sn csf_hva csf_bh4 omd th_activity dat vt_dpn glx csp sici "
+    "cell_ferritin cell_fpn fe_sn r2s_sn csf_hva csf_bh4 omd th_activity dat vt_dpn glx csp sici b2 "
     "flexor beta_endorphin prolactin bp_raclopride lip b u e occ1 theta"
 ).split()
 
@@ -344,9 +344,8 @@ def table(people: People, events: Sequence[Event] = ()) -> dict[str, Array]:
     for lo in range(0, n, 2000):  # bounds the memory
         part = people.cohort.take(np.arange(lo, min(n, lo + 2000)))
         run = simulate(part, 50, events=[e for e in events if e.time <= 50])
-        place = output_index()
         for name in _KEPT:
-            values = run.get(name) if name not in place else run.outputs[:, :, place[name]]
+            values = run.get(name)
             for h in HOURS:
                 columns.setdefault(f"{name}@{h}", []).append(values[:, 24 + h])
         u, e = run.get("u"), run.get("e")

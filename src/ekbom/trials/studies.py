@@ -1,0 +1,355 @@
+"""Simulated studies: many replicates of a design at once, from tables of people.
+
+Each function returns a statistic for each replicate, and the same under the
+rival (no effect; for a null row an effect of 0.8 standard deviations). The
+statistic is a number, or the text of signs such as ``-+0``.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import stats
+
+from ekbom.disease.cohort import data, irls
+from ekbom.errors import Refused
+from ekbom.trials.recipes import Recipe
+from ekbom.trials.world import World, error_of
+
+Array = NDArray[np.float64]
+#: Draws of people in one go, to bound the memory.
+_MOST = 400_000
+
+
+def simulate_study(
+    world: World, recipe: Recipe, scenario: str, replicates: int, seed: int
+) -> tuple[NDArray[Any], NDArray[Any] | None, float]:
+    """Simulate a study many times.
+
+    Parameters
+    ----------
+    world : World
+        People.
+    recipe : Recipe
+        The study.
+    scenario : str
+        Scenario, or table, in which it is tried.
+    replicates : int
+        How many; fewer for very large studies (at least 50).
+    seed : int
+        Of every draw.
+
+    Returns
+    -------
+    tuple
+        Statistic of each replicate, the same under the rival or ``None`` where
+        there is no rival, and the standardised effect in the model (NaN where
+        it has none).
+    """
+    e = recipe.entry
+    n = int(e.get("n_a", 1)) + int(e.get("n_b", 0))
+    count = int(np.clip(_MOST // max(n, 1), 50, replicates))
+    rng = np.random.default_rng([seed, *map(ord, recipe.id + scenario)])
+    return _RUN[recipe.design](world, recipe, scenario, count, rng)
+
+
+def _people(world: World, e: Any, key: str, scenario: str) -> pd.DataFrame:
+    name = e[key]
+    if name == "all":
+        parts = [world.table("rls", scenario), world.table("control", scenario)]
+        frame = pd.concat(parts)
+    elif "tables" in e:
+        frame = world.table(scenario)
+    else:
+        frame = world.table(name, scenario if name in ("rls", "control") else "base")
+    where = e.get("where_b") if key == "b" and "where_b" in e else e.get("where")
+    if where:
+        frame = frame.query(where)
+    if len(frame) < 8:
+        raise Refused("Too few virtual people match a recipe.", field=e["id"], found=len(frame),
+                      expected="at least 8", mend="draw more people")  # fmt: skip
+    return frame
+
+
+def _values(frame: pd.DataFrame, measure: str, rng: np.random.Generator, shape: Any) -> Array:
+    """Draw people with replacement and measure them, each reading with its own error."""
+    rows = rng.integers(0, len(frame), shape)
+    return _measure(frame, measure, rows, rng)
+
+
+def _measure(
+    frame: pd.DataFrame, measure: str, rows: NDArray[Any], rng: np.random.Generator
+) -> Array:
+    total: Array = np.zeros(rows.shape)
+    sign = 1.0
+    for word in measure.split():
+        if word in "+-":
+            sign = 1.0 if word == "+" else -1.0
+            continue
+        if word not in frame.columns:
+            raise Refused("A recipe measures something the model has not.", field=word)
+        values = frame[word].to_numpy(float)[rows]
+        total += sign * values * (1 + error_of(word) * rng.normal(size=rows.shape))
+    return total
+
+
+def _signs(t: Array, p: Array, alpha: float) -> NDArray[Any]:
+    return np.where(p < alpha, np.where(t > 0, "+", "-"), "0")
+
+
+def _group(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    e = r.entry
+    a, b = _people(world, e, "a", scenario), _people(world, e, "b", scenario)
+    alpha = float(e.get("alpha", 0.05))
+    null = isinstance(r.printed, list) and set(r.printed) == {"0"}
+    rows = [rng.integers(0, len(a), (count, e["n_a"])), rng.integers(0, len(b), (count, e["n_b"]))]
+    joined = pd.concat([a, b])
+    mixed = [rng.integers(0, len(joined), (count, e[k])) for k in ("n_a", "n_b")]
+    found, rival, effect = [], [], np.nan
+    for m in e["measure"]:
+        x, y = _measure(a, m, rows[0], rng), _measure(b, m, rows[1], rng)
+        x0, y0 = _measure(joined, m, mixed[0], rng), _measure(joined, m, mixed[1], rng)
+        if null:
+            x0 = x0 + 0.8 * y0.std()
+        if np.isnan(effect):
+            pooled = np.sqrt((x.var() + y.var()) / 2)
+            effect = float((x.mean() - y.mean()) / pooled) if pooled > 0 else 0.0
+        found.append(_compare(x, y, e.get("statistic"), alpha))
+        rival.append(_compare(x0, y0, e.get("statistic"), alpha))
+    return _join(found), _join(rival), effect
+
+
+def _compare(x: Array, y: Array, statistic: str | None, alpha: float) -> NDArray[Any]:
+    if statistic == "mean_diff":
+        return np.asarray(x.mean(1) - y.mean(1))
+    if statistic == "median_diff":
+        return np.asarray(np.median(x, 1) - np.median(y, 1))
+    if statistic == "percent_diff":
+        return np.asarray(100 * (x.mean(1) / y.mean(1) - 1))
+    # Welch by hand: a quantity that no one varies in has no difference, without a warning
+    a, b = x.var(1, ddof=1) / x.shape[1], y.var(1, ddof=1) / y.shape[1]
+    floor = 1e-24 * (1.0 + y.mean(1) ** 2)
+    a, b = a + floor, b + floor
+    t = np.where(a + b > 10 * floor, (x.mean(1) - y.mean(1)) / np.sqrt(a + b), 0.0)
+    df = (a + b) ** 2 / (a**2 / (x.shape[1] - 1) + b**2 / (y.shape[1] - 1))
+    return _signs(t, 2 * stats.t.sf(np.abs(t), df), alpha)
+
+
+def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
+    if parts[0].dtype.kind == "f":
+        return parts[0]
+    return np.array(["".join(x) for x in zip(*parts, strict=True)])
+
+
+def _paired(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    e = r.entry
+    frame = _people(world, e, "a", scenario)
+    rows = rng.integers(0, len(frame), (count, e["n_a"]))
+    null = set(r.printed) == {"0"} if isinstance(r.printed, list) else False
+    found, rival, effect = [], [], np.nan
+    for m in e["measure"]:
+        x = _measure(frame, m, rows, rng)
+        flipped = x * rng.choice([-1.0, 1.0], x.shape) + (0.8 * x.std() if null else 0.0)
+        effect = float(x.mean() / x.std()) if np.isnan(effect) else effect
+        for z, out in ((x, found), (flipped, rival)):
+            t, p = stats.ttest_1samp(z, 0.0, axis=1)
+            out.append(_signs(t, p, float(e.get("alpha", 0.05))))
+    return _join(found), _join(rival), effect
+
+
+def _correlation(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    e = r.entry
+    frame = _people(world, e, "a", scenario)
+    rows = rng.integers(0, len(frame), (count, e["n_a"]))
+    x, y = (_measure(frame, m, rows, rng) for m in e["measure"])
+    if e.get("statistic") == "spearman":
+        x, y = stats.rankdata(x, axis=1), stats.rankdata(y, axis=1)
+    shuffled = rng.permuted(y, axis=1)
+    if r.printed == "0":  # a correlation of d 0.8, that is r 0.37
+        spread = x.std(1, keepdims=True)
+        shuffled = shuffled / shuffled.std(1, keepdims=True) + 0.4 * (
+            x - x.mean(1, keepdims=True)) / spread  # fmt: skip
+    found, rival = _r(x, y), _r(x, shuffled)
+    effect = float(np.mean(found))
+    if isinstance(r.printed, str):
+        alpha = float(e.get("alpha", 0.05))
+        n = e["n_a"]
+        return _r_signs(found, n, alpha), _r_signs(rival, n, alpha), effect
+    return found, rival, effect
+
+
+def _r(x: Array, y: Array) -> Array:
+    x, y = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
+    size = np.sqrt((x**2).sum(1) * (y**2).sum(1))
+    return np.asarray((x * y).sum(1) / np.where(size > 0, size, 1.0))
+
+
+def _r_signs(r: Array, n: int, alpha: float) -> NDArray[Any]:
+    t = r * np.sqrt((n - 2) / np.maximum(1 - r**2, 1e-12))
+    return _signs(t, 2 * stats.t.sf(np.abs(t), n - 2), alpha)
+
+
+def _hits(frame: pd.DataFrame, where: str) -> NDArray[np.bool_]:
+    return np.asarray(frame.eval(where), bool)
+
+
+def _share(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], None, float]:
+    frame = _people(world, r.entry, "a", scenario)
+    hit = _hits(frame, r.entry["where_hit"])
+    rows = rng.integers(0, len(hit), (count, r.entry["n_a"]))
+    return 100 * hit[rows].mean(1), None, float("nan")
+
+
+def _ratio(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    e = r.entry
+    a = _hits(_people(world, e, "a", scenario), e["where_hit"])
+    b = _hits(_people(world, e, "b", scenario), e["where_hit"])
+    top = a[rng.integers(0, len(a), (count, e["n_a"]))].mean(1)
+    low = b[rng.integers(0, len(b), (count, e["n_b"]))].mean(1)
+    same = b[rng.integers(0, len(b), (count, e["n_a"]))].mean(1)
+    low = np.maximum(low, 0.5 / e["n_b"])
+    return top / low, same / low, float("nan")
+
+
+def _odds(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    e = r.entry
+    a = _people(world, e, "a", scenario)[e["locus"]].to_numpy(float)
+    b = _people(world, e, "b", scenario)[e["locus"]].to_numpy(float)
+    p = a[rng.integers(0, len(a), (count, e["n_a"]))].mean(1) / 2
+    q = b[rng.integers(0, len(b), (count, e["n_b"]))].mean(1) / 2
+    q2 = b[rng.integers(0, len(b), (count, e["n_a"]))].mean(1) / 2
+    return p / (1 - p) * (1 - q) / q, q2 / (1 - q2) * (1 - q) / q, float("nan")
+
+
+def _phase(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    frame = _people(world, r.entry, "a", scenario)
+    hour = frame["acrophase"].to_numpy()[rng.integers(0, len(frame), (count, r.entry["n_a"]))]
+    free = rng.uniform(0, 24, hour.shape)
+    # as the distance from the printed hour, so that midnight is no edge
+    return _around(hour, r.printed), _around(free, r.printed), float("nan")
+
+
+def _around(hour: Array, printed: Any) -> Array:
+    mean = np.angle(np.exp(2j * np.pi * hour / 24).mean(1)) * 24 / (2 * np.pi)
+    return np.asarray((mean - float(printed) + 12) % 24 - 12 + float(printed))
+
+
+def _night_ratio(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], None, float]:
+    frame = _people(world, r.entry, "a", scenario).dropna(subset=["pi", "pi2"])
+    rows = rng.integers(0, len(frame), (count, r.entry["n_a"]))
+    x = frame[["plmi", "plmi2", "pi", "pi2"]].to_numpy(float)[rows]
+    spread = [np.abs(x[..., i] - x[..., i + 1]).mean(1) / x[..., i : i + 2].mean((1, 2)) for i in (0, 2)]
+    return spread[0] / np.maximum(spread[1], 1e-9), None, float("nan")
+
+
+def _sibling(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    general = world.table("general")
+    risk = general["rls"].mean()
+    hit = _people(world, r.entry, "a", scenario)["sibling_rls"].to_numpy(bool)
+    everyone = general["sibling_rls"].to_numpy(bool)
+    n = r.entry["n_a"]
+    found = hit[rng.integers(0, len(hit), (count, n))].mean(1) / risk
+    rival = everyone[rng.integers(0, len(everyone), (count, n))].mean(1) / risk
+    return found, rival, float("nan")
+
+
+def _conditions(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    e, n = r.entry, r.entry["n_a"]
+    found, rival = np.full(count, "+"), np.full(count, "+")
+    base = world.table("general")["rls"].to_numpy(bool)
+    for name in e["conditions"]:
+        hit = world.table(name)["rls"].to_numpy(bool)
+        for values, out in ((hit, found), (base, rival)):
+            a = values[rng.integers(0, len(values), (count, n))].mean(1)
+            b = base[rng.integers(0, len(base), (count, n))].mean(1)
+            z = (a - b) / np.sqrt(np.maximum(a * (1 - a) + b * (1 - b), 1e-9) / n)
+            out[z <= 1.96] = "0"
+    return found, rival, float("nan")
+
+
+def _trial(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    e = r.entry
+    arms = [world.table(f"arm:{e[k]}:{e['weeks']}") for k in ("arm_a", "arm_b")]
+    if "where" in e:
+        arms = [a.query(e["where"]) for a in arms]
+    if len(arms[0]) < 8:
+        raise Refused("Too few virtual people match a recipe.", field=r.id, found=len(arms[0]))
+    change = [_change(world, a, e, e[k], count, rng) for a, k in zip(arms, ("n_a", "n_b"), strict=True)]
+    same = _change(world, arms[1], e, e["n_a"], count, rng)
+    scale = float(e.get("scale", 1.0))
+    statistic = e.get("statistic")
+    if statistic == "responders":
+        return 100 * change[0][1].mean(1), None, float("nan")  # type: ignore[return-value]
+    if statistic == "smd_pre_post":
+        return change[0][0].mean(1) / change[0][2].std(1), None, float("nan")  # type: ignore[return-value]
+    x, y, z = change[0][0], change[1][0], same[0]
+    effect = float((x.mean() - y.mean()) / max(np.sqrt((x.var() + y.var()) / 2), 1e-9))
+    if isinstance(r.printed, str):
+        if r.printed == "0":
+            z = z - 0.8 * y.std()
+        return _compare(x, y, None, 0.05), _compare(z, y, None, 0.05), effect
+    return scale * (x.mean(1) - y.mean(1)), scale * (z.mean(1) - y.mean(1)), effect
+
+
+def _change(
+    world: World, arm: pd.DataFrame, e: Any, n: int, count: int, rng: np.random.Generator
+) -> tuple[Array, Array, Array]:
+    """Change of the outcome, response, and baseline of (count, n) patients at 15 points or more."""
+    rows = rng.integers(0, len(arm), (count, n))
+    if e["outcome"] != "irls":
+        after, before = arm[e["outcome"]].to_numpy(), arm[f"before_{e['outcome']}"].to_numpy()
+        gain = (after - before)[rows]
+        return gain, gain < -0.5 * before[rows], before[rows]
+    p = data("population")["placebo"]
+    visit, expectancy = p["visit_sd"]["value"], p["expectancy"]["value"]
+    z0, z1 = arm["before_z"].to_numpy()[rows], arm["z"].to_numpy()[rows]
+    before = irls((z0 + visit * rng.normal(size=rows.shape)).ravel(), world.cut, rng)
+    gain = z1 - expectancy * rng.exponential(1.0, rows.shape) + visit * rng.normal(size=rows.shape)
+    after = irls(gain.ravel(), world.cut, rng)
+    before, after = before.reshape(rows.shape), after.reshape(rows.shape)
+    # selection at 15 points: whoever is below is read again, up to three times
+    for _ in range(3):
+        low = before < 15
+        again = irls((z0[low] + visit * rng.normal(size=int(low.sum()))), world.cut, rng)
+        before[low] = again
+    return after - before, after <= 0.5 * before, before
+
+
+_RUN: dict[str, Any] = {
+    "group": _group,
+    "paired": _paired,
+    "correlation": _correlation,
+    "share": _share,
+    "ratio": _ratio,
+    "odds": _odds,
+    "phase": _phase,
+    "night_ratio": _night_ratio,
+    "sibling": _sibling,
+    "conditions": _conditions,
+    "trial": _trial,
+}
