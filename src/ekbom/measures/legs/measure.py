@@ -28,10 +28,19 @@ from ekbom.nouns import Figure, Files, Inputs, Note, Product, Score, Unit
 _SLEEP = {"TST": "min", "WASO": "min", "SOL": "min", "SE": "%"}
 
 
+def _outcomes() -> dict[str, str]:
+    plain = {name: unit for name, (_, _, unit) in tables.SCORES.items()}
+    plain |= {"PLMS_index_band_low": "1/h", "PLMS_index_band_high": "1/h", "SIT_index": "1/h"}
+    named = {f"{name}_{rules}": unit for rules in RULE_SETS for name, unit in plain.items()}
+    return {**plain, **_SLEEP, **named}
+
+
 class LegsMeasure:
     """Leg movements of one night, by several rule sets side by side.
 
-    The rule set is the method of each score. A number that cannot be formed is
+    The rule set is the method of each score; those of the first one have the
+    plain names (``PLMS_index``), those of others end in theirs
+    (``PLMS_index_aasm``). A number that cannot be formed is
     NaN with the reason as its flag. ``lower`` and ``upper`` are 95 % intervals by
     chance alone; ``PLMS_index_band_low`` and ``_high`` span what rules and
     thresholds leave open.
@@ -39,13 +48,7 @@ class LegsMeasure:
 
     name: ClassVar[str] = "legs"
     settings_model: ClassVar[type[BaseModel]] = LegsSettings
-    outcomes: ClassVar[Mapping[str, str]] = {
-        **{name: unit for name, (_, _, unit) in tables.SCORES.items()},
-        "PLMS_index_band_low": "1/h",
-        "PLMS_index_band_high": "1/h",
-        "SIT_index": "1/h",
-        **_SLEEP,
-    }
+    outcomes: ClassVar[Mapping[str, str]] = _outcomes()
     citations: ClassVar[Mapping[str, str]] = {n: rule_set(n).reference for n in RULE_SETS}
 
     def units(self, study: Files) -> list[Unit]:
@@ -246,7 +249,7 @@ def _test(inputs: Inputs, asked: LegsSettings, notes: list[Note]) -> list[Score]
     files = {role: inputs.files.get(f"sit_{role}", ()) for role in ("edf", "events", "channels")}
     said, signals = bids.read_night(files)
     marks, night, _, _ = _marks_and_night(said, signals, files["channels"], asked, notes, W)
-    out = []
+    out: list[Score] = []
     for rules in chosen_rules(asked):
         if rules.wake != "score":
             continue
@@ -254,6 +257,7 @@ def _test(inputs: Inputs, asked: LegsSettings, notes: list[Note]) -> list[Score]
         i = result.index
         flags = result.flags + ((i.why,) if i.why else ())
         value = i.value if i.hours else math.nan
-        out.append(Score("SIT_index", value, "1/h", method=rules.name, lower=i.lower,
+        name = tables.score_name("SIT_index", rules.name, not out)
+        out.append(Score(name, value, "1/h", method=rules.name, lower=i.lower,
                          upper=i.upper, flags=flags))  # fmt: skip
     return out

@@ -63,6 +63,10 @@ _SCORE_COLUMNS = {
 def scores_of(found: Mapping[str, Analysis], hypnogram: Hypnogram) -> list[Score]:
     """Return the named scores of a night, the rule set as method.
 
+    The first rule set has the plain names, so that ``legs.PLMS_index`` is one
+    number a night wherever it stands; the others carry theirs at the end,
+    ``PLMS_index_aasm``.
+
     Parameters
     ----------
     found : mapping of str to Analysis
@@ -74,9 +78,10 @@ def scores_of(found: Mapping[str, Analysis], hypnogram: Hypnogram) -> list[Score
         NaN with the reason as a flag where there is no number.
     """
     out = []
-    for name, one in found.items():
+    for k, (name, one) in enumerate(found.items()):
         rows = {(r.measure, r.stage): r for r in one.indices if r.leg == "all"}
-        for parameter, (measure, stage, unit) in SCORES.items():
+        for plain, (measure, stage, unit) in SCORES.items():
+            parameter = score_name(plain, name, k == 0)
             row = rows.get((measure, stage))
             if row is None:
                 missing = "arousals" if "arousal" in measure else "respiration"
@@ -87,8 +92,8 @@ def scores_of(found: Mapping[str, Analysis], hypnogram: Hypnogram) -> list[Score
             out.append(Score(parameter, row.value, unit, method=name, lower=row.lower,
                              upper=row.upper, flags=flags))  # fmt: skip
         low, high = band(one.variants)
-        for parameter, value in (("PLMS_index_band_low", low), ("PLMS_index_band_high", high)):
-            out.append(Score(parameter, value, "1/h", method=name))
+        for plain, value in (("PLMS_index_band_low", low), ("PLMS_index_band_high", high)):
+            out.append(Score(score_name(plain, name, k == 0), value, "1/h", method=name))
     said = hypnogram.flags
     out += [
         Score(name if name in ("TST", "WASO", "SOL", "SE") else f"{name}_minutes", value, unit,
@@ -96,6 +101,11 @@ def scores_of(found: Mapping[str, Analysis], hypnogram: Hypnogram) -> list[Score
         for name, value, unit in sleep_rows(hypnogram)
     ]  # fmt: skip
     return out
+
+
+def score_name(plain: str, rules: str, first: bool) -> str:
+    """Return the name of a score: plain for the first rule set, else with that of its set."""
+    return plain if first else f"{plain}_{rules}"
 
 
 def events_table(found: Mapping[str, Analysis], meta: Mapping[str, Any]) -> Table:

@@ -66,7 +66,8 @@ def open_edf(path: str | Path) -> Signals:
     if not path.is_file():
         raise Refused("The file is not there.", file=path, expected="an EDF or EDF+ file")
     try:
-        edf = edfio.read_edf(path)
+        # BDF has the same header, and samples of 24 bits.
+        edf = edfio.read_bdf(path) if path.suffix.lower() == ".bdf" else edfio.read_edf(path)
         continuous = edf.is_continuous
     except Exception as fault:
         raise Refused(
@@ -97,7 +98,11 @@ def _units(path: Path, edf: Any) -> tuple[str, ...]:
         cells = [stream.read(8) for _ in range(count)]
         stream.seek(256)
         labels = [stream.read(16).decode("latin-1").strip() for _ in range(count)]
-    kept = [c for c, label in zip(cells, labels, strict=True) if label != "EDF Annotations"]
+    kept = [
+        c
+        for c, label in zip(cells, labels, strict=True)
+        if label not in ("EDF Annotations", "BDF Annotations")
+    ]
     out = []
     for cell in kept:
         try:

@@ -17,7 +17,7 @@ def read(path: str | Path, *, kind: str | None = None) -> Annotations:
     Parameters
     ----------
     path : path-like
-        ``.edf`` (EDF+), ``.xml`` (NSRR), ``.tsv``, ``.csv`` or ``.txt`` (tables).
+        ``.edf``, ``.bdf`` (EDF+, BDF+), ``.xml`` (NSRR), ``.tsv``, ``.csv`` or ``.txt`` (tables).
     kind : {"resp"}, optional
         What rows of a table without words are.
 
@@ -34,7 +34,7 @@ def read(path: str | Path, *, kind: str | None = None) -> Annotations:
     if not path.is_file():
         raise Refused("The file is not there.", file=path, expected="EDF+, NSRR XML or a table")
     ending = path.suffix.lower()
-    if ending == ".edf":
+    if ending in (".edf", ".bdf"):
         return read_annotations(path)
     if ending == ".xml":
         return read_nsrr(path)
