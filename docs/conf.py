@@ -70,6 +70,7 @@ ROOMS = {
     "study": ("Study", ["ekbom.study"]),
     "pet": ("PET", ["ekbom.measures.pet"]),
     "clinic": ("Clinic", ["ekbom.measures.clinic"]),
+    "legs": ("Leg movements", ["ekbom.measures.legs"]),
     "space": ("Space", ["ekbom.space"]),
     "inference": ("Inference", ["ekbom.inference"]),
     "virtual": ("Virtual studies", ["ekbom.virtual"]),
