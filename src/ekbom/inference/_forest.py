@@ -178,7 +178,10 @@ def descend(
                 continue
             if c == here:
                 continue
-            c = _find(above, c)
+            root = _find(above, c)
+            if root != c:
+                label[q] = root  # the next neighbour need not climb
+                c = root
             if c == here:
                 continue
             gain = power[np.int64(state[c, 3])] * (state[c, 0] - now)

@@ -162,8 +162,10 @@ def _maps(
     graph = lattice(mask)
     hits = dict.fromkeys(
         ("max-T", "TFCE", "cluster extent", "cluster mass", "small volume, max-T",
-         "small volume, TFCE", "random field, peak", "random field, cluster at .001",
-         "random field, cluster at .01"), 0,
+         "small volume, TFCE", "random field, peak", "random field, cluster at .001, local resels",
+         "random field, cluster at .001, global width",
+         "random field, cluster at .01, local resels",
+         "random field, cluster at .01, global width"), 0,
     )  # fmt: skip
     keys = ("t", "tfce", "extent", "mass", "t:ball", "tfce:ball")
     for _ in range(count):
@@ -191,7 +193,7 @@ def _maps(
         if name.startswith("random"):
             bound = noise == "Gaussian" and name.endswith("peak")
             gate = (np.nan, float(high) if bound else np.nan)
-            note = "may exceed" if name.endswith(".01") else ""
+            note = "may exceed" if " .01," in name else ""
         out.append(Check(f"{name}: {cell}", value, count, "null studies", *gate, note=note))
     return out
 
@@ -209,9 +211,11 @@ def _field_p(
     for forming_p in (0.001, 0.01):
         u = forming_threshold(found, Settings(forming_p=forming_p))
         joined = clusters(found.statistic, mask, affine, u)
-        extents = [float(field.smooth.rpv[c.voxels].sum()) for c in joined]
         name = f"random field, cluster at {'.001' if forming_p == 0.001 else '.01'}"
-        out[name] = field.space.p_cluster(max(extents), u) if extents else 1.0
+        local = max((float(field.smooth.rpv[c.voxels].sum()) for c in joined), default=0.0)
+        whole = max((c.size for c in joined), default=0) / np.prod(field.smooth.fwhm_vox)
+        for how, k in (("local resels", local), ("global width", float(whole))):
+            out[f"{name}, {how}"] = field.space.p_cluster(k, u) if joined else 1.0
     return out
 
 
