@@ -29,6 +29,10 @@ Label = Callable[[float, float, float], str]
 """Name of the region at x, y, z mm."""
 
 
+NOISY = 30
+"""Degrees of freedom under which resels a voxel are told to be uncertain."""
+
+
 @dataclass(frozen=True)
 class Field:
     """The random field of a question, or why there is none.
@@ -214,6 +218,11 @@ def field_of(
     if least < FEW:
         warnings.append(
             f"FWHM {size} voxels is under {FEW:g}: random-field p values are rough here."
+        )
+    if found.kind == "t" and found.df < NOISY:
+        warnings.append(
+            f"With {found.df} degrees of freedom local resels are uncertain, and random-field p of "
+            "cluster extent in them too small: p_rft_cluster_fwhm or permuted extent is safer."
         )
     tails = 2 if found.kind == "t" and settings.sign == "two-sided" else 1
     df: tuple[float, ...] = (float(found.df),)

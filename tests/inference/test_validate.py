@@ -1,0 +1,72 @@
+"""The closed loop itself, small; and clusters where smoothness varies."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from ekbom.cli.app import call
+from ekbom.inference import Settings, fit
+from ekbom.inference.clusters import clusters
+from ekbom.inference.question import ask
+from ekbom.inference.searched import field_of
+from ekbom.validate.inference import SHORT, noise_maps, validate_inference
+
+
+def test_the_command_prints_every_cell(tmp_path, capsys):
+    assert call(["validate", "inference", "--out", str(tmp_path), "--studies", "3"]) == 0
+    said = capsys.readouterr().out
+    for word in ("max-T", "TFCE", "cluster extent", "cluster mass", "small volume", "random field",
+                 "Manly", "Freedman-Lane", "changes of sign", "coverage"):  # fmt: skip
+        assert word in said
+    frame = pd.read_csv(tmp_path / "validate-inference.tsv", sep="\t")
+    assert (frame["result"] != "FAILED").all()
+    assert (frame["result"] == "passed").sum() >= 18
+
+
+def test_a_broken_engine_would_fail_the_gates(monkeypatch):
+    """The gate is worth something: p that is too small by ten is seen in few studies."""
+    from ekbom.inference.permute import spatial
+    from ekbom.validate import inference
+
+    monkeypatch.setattr(inference, "_regions", lambda *a: [])
+    monkeypatch.setattr(inference, "_nuisance", lambda *a: [])
+    monkeypatch.setattr(inference, "_unequal", lambda *a: [])
+    monkeypatch.setattr(inference, "_coverage", lambda *a: [])
+    whole = spatial._p
+    monkeypatch.setattr(spatial, "_p", lambda *a: whole(*a) / 10)
+    checks = validate_inference(studies=12, seed=2)
+    assert not all(c.passed for c in checks if c.name.startswith("max-T"))
+    assert SHORT.studies == 100
+
+
+def test_local_resels_even_out_varying_smoothness():
+    """Noise of 3 voxels FWHM on the left, 6 on the right: false clusters by resels of each side."""
+    rng = np.random.default_rng(8)
+    half, n = (12, 16, 12), 40
+    shape = (24, 16, 12)
+    mask = np.ones(shape, bool)
+    mask[12] = False  # the seam
+    table = pd.DataFrame({"participant": [f"s{i:02d}" for i in range(n)]})
+    question = ask(table, "~ 1", "intercept", "u", Settings())
+    left = np.argwhere(mask)[:, 0] < 12
+    low = {"local": [0, 0], "global": [0, 0]}
+    share = np.zeros(2)
+    for _ in range(60):
+        maps = np.concatenate(
+            [noise_maps(rng, n, half, w, "Gaussian") for w in (3.0, 6.0)], axis=1
+        )[:, mask]
+        found = fit(maps, question.model)
+        field = field_of(maps, question, found, mask, np.eye(4))
+        rpv = field.smooth.rpv
+        share += [rpv[left].sum(), rpv[~left].sum()]
+        for c in clusters(found.statistic, mask, np.eye(4), 2.5):
+            side = 0 if left[c.voxels[0]] else 1
+            k = {"local": rpv[c.voxels].sum(), "global": c.size / np.prod(field.smooth.fwhm_vox)}
+            for how, extent in k.items():
+                low[how][side] += field.space.p_extent(extent, 2.5) <= 0.1
+    share /= share.sum()
+    rate = {how: (np.array(v) + 0.5) / share for how, v in low.items()}
+    # by the global width almost every long cluster is on the smooth side
+    assert rate["global"][1] / rate["global"][0] > 5
+    assert rate["local"][1] / rate["local"][0] < rate["global"][1] / rate["global"][0] / 3
