@@ -32,10 +32,12 @@ app.command(
 )
 app.command("ekbom.cli.infer:infer", name="infer")
 app.command("ekbom.cli.legs:app", name="legs", help="Leg movements found, scored, explained.")
+app.command("ekbom.cli.space:app", name="space", help="Register, warp, label, motion, check.")
 app.command("ekbom.cli.report:report", name="report")
 app.command("ekbom.cli.simulate:simulate", name="simulate")
 app.command("ekbom.cli.demo:demo", name="demo")
 app.command("ekbom.cli.validate:app", name="validate", help="Closed loops with known truth.")
+app.command("ekbom.cli.model:app", name="model", help="The disease model: a hypothesis engine.")
 app.command("ekbom.cli.doctor:doctor", name="doctor")
 
 

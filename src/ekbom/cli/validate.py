@@ -131,6 +131,38 @@ def inference(*, out: Path, full: bool = False, studies: int | None = None, seed
     return _report("inference", checks, out, settings, more)
 
 
+@app.command
+def space(
+    *,
+    out: Path,
+    full: bool = False,
+    seed: int = 1,
+) -> int:
+    """Check motion correction, PET to T1 and the side on made images.
+
+    Parameters
+    ----------
+    out
+        Folder for the report.
+    full
+        Voxels of 2 mm, 10 scans and 100 heads: many minutes.
+    seed
+        Of every random draw.
+    """
+    from ekbom.validate.space import validate_space
+
+    scans, heads, resolution = (10, 100, 2.0) if full else (3, 20, 4.0)
+    checks = validate_space(
+        scans=scans,
+        heads=heads,
+        resolution=resolution,
+        seed=seed,
+        say=lambda text: _out.print(text, markup=False),
+    )
+    settings: dict[str, object] = {"Scans": scans, "Heads": heads, "Resolution": resolution}
+    return _report("space", checks, out, {**settings, "Seed": seed})
+
+
 def _report(
     name: str, checks: list[Check], out: Path, settings: dict[str, object], more: str = ""
 ) -> int:
