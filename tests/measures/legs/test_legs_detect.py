@@ -133,6 +133,17 @@ def test_a_movement_at_the_end_of_the_record_is_kept():
     assert got.marks.onset[-1] + got.marks.duration[-1] == pytest.approx(300.0, abs=0.01)
 
 
+def test_times_stay_exact_at_odd_sampling_rates():
+    """No window is rounded to whole samples a second: an hour does not drift."""
+    for fs in (201.7, 333.3):
+        night = simulate_night(seconds=3600, fs=fs, seed=16, per_hour=60)
+        legs = [Channel(k, i, night.emg[k], fs) for i, k in enumerate("LR")]
+        got = agree(detect(legs).marks, night.truth)
+        assert got.f1 > 0.98
+        late = got.onset_error[-10:]
+        assert np.median(np.abs(late)) < 0.03
+
+
 def test_rest_without_movements_gives_none():
     night = simulate_night(seconds=600, fs=FS, seed=7, bursts=Marks.of([]))
     legs, ecg = channels(night)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 
+import edfio
 import numpy as np
 import pandas as pd
 import pytest
@@ -220,6 +221,20 @@ def test_edf_that_is_not_continuous_is_refused(tmp_path):
     path.write_bytes(data.replace(b"+9\x14\x14\x00\x00", b"+99\x14\x14\x00"))
     with pytest.raises(Refused, match="not continuous"):
         open_edf(path)
+
+
+def test_bdf_is_read_too(tmp_path):
+    x = np.random.default_rng(2).normal(0, 3, 2560)
+    signal = edfio.BdfSignal(x, 256.0, label="EMG LAT", physical_dimension="uV")
+    path = tmp_path / "a.bdf"
+    edfio.Bdf([signal], annotations=[edfio.EdfAnnotation(3, 1, "Limb movement@@EMG LAT")]).write(
+        path
+    )
+    got = leg_channels(open_edf(path))[0]
+    assert np.max(np.abs(got.microvolts() - x)) < 1e-4
+    said = read(path)
+    assert said.marks is not None
+    assert said.marks.onset.tolist() == [3]
 
 
 def test_a_night_over_midnight_and_longer_than_a_day(tmp_path):

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 from ekbom.errors import Refused
-from ekbom.measures.legs.analyse import analyse
+from ekbom.measures.legs.analyse import analyse, chosen_rules
 from ekbom.measures.legs.events import Marks, Spans, inside, overlap, union
 from ekbom.measures.legs.hypnogram import N2, Hypnogram, W
 from ekbom.measures.legs.indices import find, indices, poisson_interval
@@ -268,6 +268,23 @@ def test_minutes_of_sleep():
     assert got["SE"] == pytest.approx(100 * 5 / 9)
     assert night.flags == ()
     assert Hypnogram(np.zeros(0), np.zeros(0), np.zeros(0, int)).minutes()["TST"] == 0
+
+
+def test_readings_of_the_settings_reach_the_rules():
+    asked = LegsSettings(
+        short_imi_can_open=False, resp_window="event", aasm_short_imi="skip",
+        aasm_non_clm="skip", arousal_closed=True,
+    )  # fmt: skip
+    new, old, aasm = chosen_rules(asked)
+    assert not new.short_imi_can_open
+    assert (new.resp_from, new.resp_before, new.resp_after) == ("event", 0.5, 0.5)
+    assert old.short_imi_can_open
+    assert (aasm.short_imi, aasm.non_clm) == ("skip", "skip")
+    assert all(r.arousal_closed for r in (new, old, aasm))
+    plain = analyse(Marks.of([100, 105, 125, 145, 165]), flat())["wasm2016"]
+    strict = analyse(Marks.of([100, 105, 125, 145, 165]), flat(), settings=asked)["wasm2016"]
+    assert find(plain.indices, "PLM_index").n == 4
+    assert find(strict.indices, "PLM_index").n == 0
 
 
 def test_settings_refuse_what_is_not_known():

@@ -69,8 +69,8 @@ def movements(
     ----------
     marks : Marks
     rules : RuleSet
-    usable : callable result, optional
-        (N,) array over marks: false leaves a mark out before anything else.
+    usable : (N,) array of bool, optional
+        False leaves a mark out before anything else.
 
     Returns
     -------
@@ -90,29 +90,6 @@ def movements(
         else:
             kept.append(burst)
     return _as_movements(_joined(kept, rules), rules), dropped
-
-
-def merged_bursts(marks: Marks, rules: RuleSet) -> tuple[Array, Array, Ints, list[list[int]]]:
-    """Return the bursts of each leg after merging, before any test.
-
-    Parameters
-    ----------
-    marks : Marks
-    rules : RuleSet
-
-    Returns
-    -------
-    onset, end : (B,) array
-    leg : (B,) array of int
-    members : list of list of int
-    """
-    found = _bursts(marks, rules, None)
-    return (
-        np.array([b.onset for b in found]),
-        np.array([b.end for b in found]),
-        np.array([b.leg for b in found], np.int64),
-        [b.marks for b in found],
-    )
 
 
 def _bursts(marks: Marks, rules: RuleSet, usable: Bools | None) -> list[_Burst]:
