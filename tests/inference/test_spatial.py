@@ -248,3 +248,42 @@ def test_regions_have_no_neighbours():
 def test_structures_match_the_lattice():
     for connectivity in (6, 18, 26):
         assert structure(connectivity).sum() == connectivity + 1
+
+
+def test_pairs_are_sign_flips_of_their_differences(small):
+    mask, values = small
+    table = pd.DataFrame(
+        {
+            "participant": np.repeat([f"s{i}" for i in range(5)], 2),
+            "session": ["one", "two"] * 5,
+        }
+    )
+    got = _answer(values, mask, table, "~ session + participant", "session: two - one")
+    change = values[1::2] - values[::2]
+    most = []
+    for signs in itertools.product((1, -1), repeat=5):
+        t = stats.ttest_1samp(change * np.array(signs)[:, None], 0).statistic
+        most.append(np.abs(brute(t.astype(np.float32).astype(float), mask, 26)).max())
+    null = got.table("null").frame
+    assert len(null) == 32
+    np.testing.assert_allclose(np.sort(null.max_tfce), np.sort(most), rtol=1e-4)
+
+
+def test_p_ignores_scale_and_nuisance(small):
+    """Freedman-Lane: nothing changes when outcomes are scaled, or any nuisance is added."""
+    mask, values = small
+    rng = np.random.default_rng(9)
+    table = _table(5, 5).assign(age=rng.normal(50, 8, 10))
+    moved = 3.0 * (values + np.outer(table.age, rng.normal(size=values.shape[1])))
+    one, two = (
+        answer_voxels(
+            y, mask, AFFINE, "u", table, "~ group + age", "rls - control",
+            Settings("tfce", 300, forming=FORMING, seed=2),
+        )
+        for y in (values, moved)
+    )  # fmt: skip
+    for key in ("max_t", "max_tfce", "max_mass"):
+        np.testing.assert_allclose(
+            one.table("null").frame[key], two.table("null").frame[key], rtol=2e-5
+        )
+    assert one.meta["permutations"] == 300
