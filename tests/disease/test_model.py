@@ -59,7 +59,9 @@ def test_a_fault_in_the_source_is_refused(block, old, new):
         read(texts, dict(load().references))
 
 
-@pytest.mark.parametrize("text", ["1 if x else 2", "floor(x)", "x % 2", "f(x, y)", "x <", "a.b", "'s'"])
+@pytest.mark.parametrize(
+    "text", ["1 if x else 2", "floor(x)", "x % 2", "f(x, y)", "x <", "a.b", "'s'"]
+)
 def test_the_language_has_no_more_than_it_says(text):
     with pytest.raises(Refused):
         expr.parse(text)
@@ -114,7 +116,9 @@ def test_compiled_jacobian_and_factors():
         up[j] += step
         down[j] -= step
         dense[:, j] = (f(5.0, up) - f(5.0, down)) / (2 * step)
-    np.testing.assert_allclose(ft, (f(5.0 + 1e-5, y) - f(5.0 - 1e-5, y)) / 2e-5, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        ft, (f(5.0 + 1e-5, y) - f(5.0 - 1e-5, y)) / 2e-5, rtol=1e-5, atol=1e-6
+    )
     shift = 40.0
     g.factorise(entry, shift, w)
     b = rng.normal(size=n)

@@ -23,11 +23,40 @@ from ekbom.errors import Refused
 #: Clock hours at which read-outs are kept.
 HOURS = (0, 8, 10, 16, 18, 22)
 #: Read-outs and assignments that the table of people holds at each of them.
-_KEPT = (
-    "ferritin tsat_percent hb csf_ferritin csf_transferrin irp_activity cell_tfr cell_transferrin "
-    "cell_ferritin cell_fpn fe_sn r2s_sn csf_hva csf_bh4 omd th_activity dat vt_dpn glx csp sici b2 "
-    "flexor beta_endorphin prolactin bp_raclopride lip b u e occ1 theta"
-).split()
+_KEPT = [
+    "ferritin",
+    "tsat_percent",
+    "hb",
+    "csf_ferritin",
+    "csf_transferrin",
+    "irp_activity",
+    "cell_tfr",
+    "cell_transferrin",
+    "cell_ferritin",
+    "cell_fpn",
+    "fe_sn",
+    "r2s_sn",
+    "csf_hva",
+    "csf_bh4",
+    "omd",
+    "th_activity",
+    "dat",
+    "vt_dpn",
+    "glx",
+    "csp",
+    "sici",
+    "b2",
+    "flexor",
+    "beta_endorphin",
+    "prolactin",
+    "bp_raclopride",
+    "lip",
+    "b",
+    "u",
+    "e",
+    "occ1",
+    "theta",
+]
 
 
 @dataclass(frozen=True)
@@ -230,7 +259,7 @@ def condition(people: People, name: str) -> People:
     return People(settle(changed, entry["hours"]), people.facts)
 
 
-def current(cohort: Cohort, name: str) -> Array | float:
+def current(cohort: Cohort, name: str) -> Array:
     """Return the value of a parameter of each person.
 
     Parameters
@@ -242,12 +271,12 @@ def current(cohort: Cohort, name: str) -> Array | float:
 
     Returns
     -------
-    (n,) array or float
+    (n,) or () array
         Value.
     """
     from ekbom.disease.model import load
 
-    return cohort.params.get(name, load().defaults[name])
+    return np.asarray(cohort.params.get(name, load().defaults[name]), dtype=np.float64)
 
 
 def scenario(people: People, name: str) -> People:
@@ -398,4 +427,5 @@ def irls(z: Array, cut: float, rng: np.random.Generator) -> Array:
     steps = np.asarray(entry["steps"]["value"])
     p = 1 / (1 + np.exp(-slope * (z[:, None] - cut - steps)))
     answer = rng.random((len(z), items, 1)) < p[:, None, :]
-    return answer.sum(axis=(1, 2)).astype(float)
+    total: Array = answer.sum(axis=(1, 2)).astype(np.float64)
+    return total

@@ -94,9 +94,7 @@ def names(node: ast.expr) -> set[str]:
     set of str
         Names.
     """
-    return {
-        n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in FUNCTIONS
-    }
+    return {n.id for n in ast.walk(node) if isinstance(n, ast.Name) and n.id not in FUNCTIONS}
 
 
 def source(node: ast.expr, prefix: str = "") -> str:
@@ -128,7 +126,8 @@ def source(node: ast.expr, prefix: str = "") -> str:
                 return "(" + "*".join([left] * int(power)) + ")"
         operator = _OPERATORS[type(node.op)]
         return f"({source(node.left, prefix)} {operator} {source(node.right, prefix)})"
-    assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    assert isinstance(node, ast.Call)
+    assert isinstance(node.func, ast.Name)
     return f"{prefix}{node.func.id}({source(node.args[0], prefix)})"
 
 
@@ -284,5 +283,6 @@ def evaluate(node: ast.expr, values: Mapping[str, float]) -> float:
                 return a / b
             case _:
                 return float(a**b)
-    assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    assert isinstance(node, ast.Call)
+    assert isinstance(node.func, ast.Name)
     return float(getattr(math, node.func.id)(evaluate(node.args[0], values)))

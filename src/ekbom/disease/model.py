@@ -136,9 +136,18 @@ class Model:
 
     def units(self) -> dict[str, Unit]:
         """Return the unit of every name."""
-        known = {x.id: unit(x.unit) for x in (*self.params, *self.derived, *self.states)}
-        known |= {x.id: unit(x.unit) for x in (*self.assigns, *self.readouts)}
-        return known | {"t": unit("h")}
+        return {x.id: unit(x.unit) for x in self.everything} | {"t": unit("h")}
+
+    @property
+    def constants(self) -> dict[str, int]:
+        """Place of each parameter and derived constant in a row of parameters."""
+        ids = [p.id for p in self.params] + [d.id for d in self.derived]
+        return {name: i for i, name in enumerate(ids)}
+
+    @property
+    def everything(self) -> list[Param | State | Assign]:
+        """Parameters, derived constants, states, assignments and read-outs."""
+        return [*self.params, *self.derived, *self.states, *self.assigns, *self.readouts]
 
 
 @cache
@@ -238,7 +247,7 @@ def check(model: Model) -> None:
         On the first fault.
     """
     seen: set[str] = {"t"}
-    for x in (*model.params, *model.derived, *model.states, *model.assigns, *model.readouts):
+    for x in model.everything:
         bad = not x.id.isidentifier() or x.id != x.id.lower() or iskeyword(x.id) or x.id in _CPP
         if bad or x.id in expr.FUNCTIONS:
             raise Refused("The name is not allowed.", file=x.block, field=x.id)

@@ -195,7 +195,7 @@ def healthy_start(model: Model, p: Array) -> Array:
         States.
     """
     stored = steady_values()
-    place = {q.id: i for i, q in enumerate((*model.params, *model.derived))}
+    place = model.constants
     y = np.empty((len(p), len(model.states)))
     for i, s in enumerate(model.states):
         if s.initial == "steady":
@@ -254,7 +254,7 @@ def simulate(
         raise Refused("The run is not a whole number of output steps.", found=hours, expected=step)
     p = parameters(cohort)
     y = healthy_start(model, p) if cohort.start is None else np.array(cohort.start, dtype=float)
-    times = begin + np.arange(round(hours / step) + 1) * float(step)
+    times: Array = begin + np.arange(round(hours / step) + 1, dtype=np.float64) * float(step)
     table, first = _events(model, events, cohort.n, times)
     n, s, a = cohort.n, len(model.states), len(model.assigns) + len(model.readouts)
     out_y, out_a = np.full((n, len(times), s), np.nan), np.full((n, len(times), a), np.nan)
@@ -305,9 +305,9 @@ def _events(
 ) -> tuple[Array, NDArray[np.int64]]:
     shared = all(isinstance(e, Event) for e in events)
     lists: list[list[Event]] = (
-        [sorted(events, key=lambda e: e.time)] * n  # type: ignore[arg-type, union-attr]
+        [sorted(events, key=lambda e: e.time)] * n  # type: ignore[arg-type]
         if shared
-        else [sorted(own, key=lambda e: e.time) for own in events]  # type: ignore[arg-type, union-attr]
+        else [sorted(own, key=lambda e: e.time) for own in events]  # type: ignore[arg-type]
     )
     if len(lists) != n:
         raise Refused("Events are not one list a person.", found=len(lists), expected=n)

@@ -170,8 +170,6 @@ def words(value: Unit) -> str:
     str
         Text; ``1`` when it has no exponents.
     """
-    parts = [
-        f"{b}^{e}" for b, e in zip(BASES, value.exponents, strict=True) if e != 0
-    ]
+    parts = [f"{b}^{e}" for b, e in zip(BASES, value.exponents, strict=True) if e != 0]
     factor = "" if abs(value.factor - 1) < 1e-12 else f"{value.factor:g} "
     return factor + (" ".join(parts) or "1")

@@ -201,3 +201,38 @@ def left_out() -> pd.DataFrame:
     return pd.DataFrame(
         [{"id": k, "claim": known.loc[k, "claim"], "reason": v} for k, v in without().items()]
     )
+
+
+def summary(result: Evidence) -> list[str]:
+    """Return the counts in words.
+
+    Parameters
+    ----------
+    result : Evidence
+        Verdicts.
+
+    Returns
+    -------
+    list of str
+        Verified rows, unverified rows, contested rows, what is not counted.
+    """
+    t = result.table
+    lines = []
+    for word, s in (("verified", result.verified), ("unverified", result.unverified)):
+        share = f"{100 * s.share:.0f} %" if s.counted else "n/a"
+        lines.append(
+            f"Required and null-required, {word}: {s.inside} of {s.counted} inside ({share}); "
+            f"{s.expected:.1f} expected if the model were right."
+        )
+    contested = t[t["class"] == "contested"]
+    if len(contested):
+        inside = contested[contested["verdict"] == "inside"]
+        lines.append(
+            f"Contested: {inside['id'].nunique()} of {contested['id'].nunique()} findings are "
+            "inside in at least one scenario; they are never counted together."
+        )
+    used = t[t["calibrated"] == "yes"]["id"].nunique()
+    lines.append(
+        f"Used for calibration and not counted: {used}. Without a recipe: {len(without())}."
+    )
+    return lines

@@ -99,7 +99,7 @@ def _second(world: World) -> Postulate:
     se = np.sqrt(a.var() / len(a) + b.var() / len(b))
     frame = pd.DataFrame([
         {"what": "share of patients with normal serum iron and low central iron", "value": share},
-        {"what": "low stores move over the threshold, lowest quarter of reserve", "value": a.mean()},
+        {"what": "low stores move over the threshold, lowest reserve", "value": a.mean()},
         {"what": "the same, highest quarter", "value": b.mean()},
         {"what": "difference", "value": difference, "lower": difference - 1.96 * se,
          "upper": difference + 1.96 * se},

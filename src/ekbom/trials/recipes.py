@@ -76,7 +76,9 @@ def findings() -> pd.DataFrame:
         As shipped, all text.
     """
     text = files("ekbom.trials.data").joinpath("findings.tsv").read_text("utf-8")
-    return pd.read_csv(io.StringIO(text), sep="\t", dtype=str, keep_default_na=False).set_index("id")
+    return pd.read_csv(io.StringIO(text), sep="\t", dtype=str, keep_default_na=False).set_index(
+        "id"
+    )
 
 
 @cache

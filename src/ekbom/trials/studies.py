@@ -53,7 +53,9 @@ def simulate_study(
     n = int(e.get("n_a", 1)) + int(e.get("n_b", 0))
     count = int(np.clip(_MOST // max(n, 1), 50, replicates))
     rng = np.random.default_rng([seed, *map(ord, recipe.id + scenario)])
-    return _RUN[recipe.design](world, recipe, scenario, count, rng)
+    made: tuple[NDArray[Any], NDArray[Any] | None, float]
+    made = _RUN[recipe.design](world, recipe, scenario, count, rng)
+    return made
 
 
 def _people(world: World, e: Any, key: str, scenario: str) -> pd.DataFrame:
@@ -96,7 +98,7 @@ def _measure(
     return total
 
 
-def _signs(t: Array, p: Array, alpha: float) -> NDArray[Any]:
+def _signs(t: Any, p: Any, alpha: float) -> NDArray[Any]:
     return np.where(p < alpha, np.where(t > 0, "+", "-"), "0")
 
 
@@ -110,7 +112,9 @@ def _group(
     rows = [rng.integers(0, len(a), (count, e["n_a"])), rng.integers(0, len(b), (count, e["n_b"]))]
     joined = pd.concat([a, b])
     mixed = [rng.integers(0, len(joined), (count, e[k])) for k in ("n_a", "n_b")]
-    found, rival, effect = [], [], np.nan
+    found: list[NDArray[Any]] = []
+    rival: list[NDArray[Any]] = []
+    effect = float("nan")
     for m in e["measure"]:
         x, y = _measure(a, m, rows[0], rng), _measure(b, m, rows[1], rng)
         x0, y0 = _measure(joined, m, mixed[0], rng), _measure(joined, m, mixed[1], rng)
@@ -153,7 +157,9 @@ def _paired(
     frame = _people(world, e, "a", scenario)
     rows = rng.integers(0, len(frame), (count, e["n_a"]))
     null = set(r.printed) == {"0"} if isinstance(r.printed, list) else False
-    found, rival, effect = [], [], np.nan
+    found: list[NDArray[Any]] = []
+    rival: list[NDArray[Any]] = []
+    effect = float("nan")
     for m in e["measure"]:
         x = _measure(frame, m, rows, rng)
         flipped = x * rng.choice([-1.0, 1.0], x.shape) + (0.8 * x.std() if null else 0.0)
@@ -257,7 +263,9 @@ def _night_ratio(
     frame = _people(world, r.entry, "a", scenario).dropna(subset=["pi", "pi2"])
     rows = rng.integers(0, len(frame), (count, r.entry["n_a"]))
     x = frame[["plmi", "plmi2", "pi", "pi2"]].to_numpy(float)[rows]
-    spread = [np.abs(x[..., i] - x[..., i + 1]).mean(1) / x[..., i : i + 2].mean((1, 2)) for i in (0, 2)]
+    spread = [
+        np.abs(x[..., i] - x[..., i + 1]).mean(1) / x[..., i : i + 2].mean((1, 2)) for i in (0, 2)
+    ]
     return spread[0] / np.maximum(spread[1], 1e-9), None, float("nan")
 
 
@@ -292,21 +300,23 @@ def _conditions(
 
 def _trial(
     world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
-) -> tuple[NDArray[Any], NDArray[Any], float]:
+) -> tuple[NDArray[Any], NDArray[Any] | None, float]:
     e = r.entry
     arms = [world.table(f"arm:{e[k]}:{e['weeks']}") for k in ("arm_a", "arm_b")]
     if "where" in e:
         arms = [a.query(e["where"]) for a in arms]
     if len(arms[0]) < 8:
         raise Refused("Too few virtual people match a recipe.", field=r.id, found=len(arms[0]))
-    change = [_change(world, a, e, e[k], count, rng) for a, k in zip(arms, ("n_a", "n_b"), strict=True)]
+    change = [
+        _change(world, a, e, e[k], count, rng) for a, k in zip(arms, ("n_a", "n_b"), strict=True)
+    ]
     same = _change(world, arms[1], e, e["n_a"], count, rng)
     scale = float(e.get("scale", 1.0))
     statistic = e.get("statistic")
     if statistic == "responders":
-        return 100 * change[0][1].mean(1), None, float("nan")  # type: ignore[return-value]
+        return 100 * change[0][1].mean(1), None, float("nan")
     if statistic == "smd_pre_post":
-        return change[0][0].mean(1) / change[0][2].std(1), None, float("nan")  # type: ignore[return-value]
+        return change[0][0].mean(1) / change[0][2].std(1), None, float("nan")
     x, y, z = change[0][0], change[1][0], same[0]
     effect = float((x.mean() - y.mean()) / max(np.sqrt((x.var() + y.var()) / 2), 1e-9))
     if isinstance(r.printed, str):
@@ -318,20 +328,20 @@ def _trial(
 
 def _change(
     world: World, arm: pd.DataFrame, e: Any, n: int, count: int, rng: np.random.Generator
-) -> tuple[Array, Array, Array]:
+) -> tuple[Array, NDArray[np.bool_], Array]:
     """Change of the outcome, response, and baseline of (count, n) patients at 15 points or more."""
     rows = rng.integers(0, len(arm), (count, n))
     if e["outcome"] != "irls":
-        after, before = arm[e["outcome"]].to_numpy(), arm[f"before_{e['outcome']}"].to_numpy()
-        gain = (after - before)[rows]
-        return gain, gain < -0.5 * before[rows], before[rows]
+        late, early = arm[e["outcome"]].to_numpy(), arm[f"before_{e['outcome']}"].to_numpy()
+        change: Array = (late - early)[rows]
+        return change, change < -0.5 * early[rows], early[rows]
     p = data("population")["placebo"]
     visit, expectancy = p["visit_sd"]["value"], p["expectancy"]["value"]
     z0, z1 = arm["before_z"].to_numpy()[rows], arm["z"].to_numpy()[rows]
-    before = irls((z0 + visit * rng.normal(size=rows.shape)).ravel(), world.cut, rng)
+    first: Array = irls((z0 + visit * rng.normal(size=rows.shape)).ravel(), world.cut, rng)
     gain = z1 - expectancy * rng.exponential(1.0, rows.shape) + visit * rng.normal(size=rows.shape)
-    after = irls(gain.ravel(), world.cut, rng)
-    before, after = before.reshape(rows.shape), after.reshape(rows.shape)
+    after: Array = irls(gain.ravel(), world.cut, rng).reshape(rows.shape)
+    before = first.reshape(rows.shape)
     # selection at 15 points: whoever is below is read again, up to three times
     for _ in range(3):
         low = before < 15

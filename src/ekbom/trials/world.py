@@ -41,7 +41,9 @@ class World:
         cases = np.flatnonzero(general["rls"])
         self.cases = cases
         rest = np.flatnonzero(~general["rls"])
-        self.controls = np.random.default_rng([seed, 2]).permutation(rest)[: max(len(cases) * 2, 400)]
+        self.controls = np.random.default_rng([seed, 2]).permutation(rest)[
+            : max(len(cases) * 2, 400)
+        ]
         self._add_nights(general, np.concatenate([cases, self.controls]))
         self._add_rest_tests(general, cases)
         self._tables["general"] = general
@@ -104,19 +106,19 @@ class World:
 
     def _add_nights(self, frame: pd.DataFrame, rows: NDArray[np.intp]) -> None:
         """Two nights and an hour of quiet wake of some people, scored by WASM 2016."""
-        for c in ("plmi", "plmi2", "pi", "pi2", "plmw"):
-            frame[c] = np.nan
-        place = {c: frame.columns.get_loc(c) for c in ("plmi", "plmi2", "pi", "pi2", "plmw")}
+        names = ("plmi", "pi", "plmi2", "pi2", "plmw")
+        made = {c: np.full(len(frame), np.nan) for c in names}
         age, person = frame["age"].to_numpy(), frame["plm_person"].to_numpy()
         e = frame["e@0"].to_numpy()
         for i in rows:
             rng = np.random.default_rng([self.seed, 4, int(i)])
             for suffix in ("", "2"):
                 index, periodicity = scored(night(rng, age[i], person[i], e[i]).onset, 7.5)
-                frame.iat[i, place[f"plmi{suffix}"]] = index
-                frame.iat[i, place[f"pi{suffix}"]] = periodicity
+                made[f"plmi{suffix}"][i], made[f"pi{suffix}"][i] = index, periodicity
             wake = night(rng, age[i], person[i], e[i], hours=1.0, wake=True).onset
-            frame.iat[i, place["plmw"]] = scored(wake, 1.0)[0]
+            made["plmw"][i] = scored(wake, 1.0)[0]
+        for c, values in made.items():
+            frame[c] = values
 
     def _add_rest_tests(self, frame: pd.DataFrame, rows: NDArray[np.intp]) -> None:
         """Urge after an hour of immobility, and after an hour of walking, at three times."""

@@ -1,5 +1,6 @@
 """Written by ``python -m ekbom.disease.build`` from the declarative source: do not edit."""
 # ruff: noqa
+# fmt: off
 # mypy: ignore-errors
 
 from math import cos, exp, log, sqrt, tanh
@@ -1491,5 +1492,3 @@ def substitute(w, b):
     b[2] = (b[2]) / w[3]
     b[1] = (b[1]) / w[2]
     b[0] = (b[0]) / w[0]
-
-

@@ -48,7 +48,7 @@ DONE, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
 
 
 @njit(cache=True, error_model="numpy")
-def advance(t0, t1, y, p, rtol, atol, hmax, h, work):
+def advance(t0, t1, y, p, rtol, atol, hmax, h, work):  # type: ignore[no-untyped-def]
     """Integrate one person from t0 to t1 in place.
 
     Parameters
@@ -128,7 +128,7 @@ def advance(t0, t1, y, p, rtol, atol, hmax, h, work):
 
 
 @njit(cache=True)
-def scratch(n):
+def scratch(n):  # type: ignore[no-untyped-def]
     """Return scratch arrays of n states.
 
     Parameters
@@ -152,7 +152,7 @@ def scratch(n):
 
 
 @njit(cache=True, error_model="numpy")
-def person(y, p, times, events, rtol, atol, hmax, out_y, out_a, work):
+def person(y, p, times, events, rtol, atol, hmax, out_y, out_a, work):  # type: ignore[no-untyped-def]
     """Run one person over the output times, events included.
 
     Parameters
@@ -207,7 +207,7 @@ def person(y, p, times, events, rtol, atol, hmax, out_y, out_a, work):
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
-def people(y, p, times, events, first, rtol, atol, hmax, out_y, out_a, code, reached):
+def people(y, p, times, events, first, rtol, atol, hmax, out_y, out_a, code, reached):  # type: ignore[no-untyped-def]
     """Run many people, each on its own, whatever the number of threads.
 
     Parameters

@@ -1,0 +1,261 @@
+"""`ekbom model`: the executable model of the disease, and the model held to print."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+import pandas as pd
+from cyclopts import App
+from rich.console import Console
+
+from ekbom.errors import Refused
+from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
+
+app = App(name="model", help="The executable model of the disease: a hypothesis engine.")
+_out = Console(highlight=False, soft_wrap=True)
+
+
+def _say(text: str) -> None:
+    _out.print(text, markup=False)
+
+
+def _banner() -> str:
+    from ekbom.disease.model import load
+
+    return load().banner()
+
+
+@app.command
+def run(
+    *, out: Path, person: Path | None = None, days: int = 7, dose: list[str] | None = None
+) -> None:
+    """Run one person; write states and read-outs as a table.
+
+    Parameters
+    ----------
+    out
+        Folder for run.tsv and its JSON.
+    person
+        TOML of parameter values that differ from the defaults.
+    days
+        Length.
+    dose
+        Daily doses, such as "levodopa 100 mg 21:00".
+    """
+    from ekbom.disease.doses import dose as read_dose
+    from ekbom.disease.model import Param, load
+    from ekbom.disease.simulate import Cohort, settle, simulate
+
+    model = load()
+    try:
+        own = {} if person is None else tomllib.loads(person.read_text("utf-8"))
+        params = {k: float(v) for k, v in own.items()}
+    except (OSError, ValueError, TypeError) as no:
+        raise Refused("The person cannot be read.", file=person, found=no,
+                      expected="parameter = number, in TOML") from None  # fmt: skip
+    events = [e for text in dose or [] for e in read_dose(text, days)]
+    cohort = settle(Cohort(1, params))
+    result = simulate(cohort, 24 * days, events=events)
+    every = [x for x in model.everything if x.id not in model.constants]
+    frame = pd.DataFrame({"hour": result.times} | {x.id: result.get(x.id)[0] for x in every})
+    columns = {
+        x.id: {"Description": x.doc, "Units": x.unit} for x in every if not isinstance(x, Param)
+    }
+    write_bytes(out / "run.tsv", tsv_bytes(frame))
+    about = {"About": _banner(), "Person": params, "Doses": dose or [], "Columns": columns}
+    write_bytes(out / "run.json", json_bytes(about))
+    last = frame[frame["hour"] > 24 * (days - 1)]
+    _say(f"evening urge (18-24 h of the last day): {last['u'].tail(7).mean():.3f}")
+    _say(f"written to {out}")
+    _say(_banner())
+
+
+@app.command
+def cohort(*, out: Path, n: int = 1000, seed: int = 1, condition: str | None = None) -> None:
+    """Draw virtual people, run them and write the table.
+
+    Parameters
+    ----------
+    out
+        Folder for cohort.tsv and its JSON.
+    n
+        Number of people.
+    seed
+        Of every draw.
+    condition
+        Such as ida, pregnancy, esrd.
+    """
+    from ekbom.disease import cohort as co
+
+    if n < 20:
+        raise Refused("Too few people.", field="n", found=n, expected="at least 20")
+    people = co.settled(co.draw(n, seed)[0])
+    reference = co.table(people)
+    cut = co.threshold(reference["z"])
+    table = reference if condition is None else co.table(co.condition(people, condition))
+    frame = pd.DataFrame(table)
+    frame.insert(0, "rls", frame["z"] > cut)
+    write_bytes(out / "cohort.tsv", tsv_bytes(frame))
+    about = {"About": _banner(), "People": n, "Seed": seed, "Condition": condition or "none",
+             "Threshold": cut, "Prevalence": float(frame["rls"].mean())}  # fmt: skip
+    write_bytes(out / "cohort.json", json_bytes(about))
+    _say(f"{n} people, prevalence {100 * frame['rls'].mean():.1f} %, written to {out}")
+    _say(_banner())
+
+
+@app.command
+def evidence(
+    *,
+    out: Path | None = None,
+    rows: str = "*",
+    scenario: str | None = None,
+    replicates: int = 1000,
+    n: int = 6000,
+    seed: int = 1,
+    findings: Path | None = None,
+    recipes: Path | None = None,
+) -> None:
+    """Hold the model to the published findings; a failed verdict is a result.
+
+    Parameters
+    ----------
+    out
+        Folder for evidence.tsv and evidence.html.
+    rows
+        Ids, such as "OP*,FE03".
+    scenario
+        Only this one.
+    replicates
+        Simulated studies a row.
+    n
+        People of the stored cohort.
+    seed
+        Of every draw.
+    findings
+        A table of findings in place of the shipped one.
+    recipes
+        Recipes in place of the shipped ones.
+    """
+    from ekbom.report.evidence import page
+    from ekbom.trials import evidence as ev
+    from ekbom.trials.constraints import spread_readings, tonic_and_phasic
+    from ekbom.trials.recipes import recipes as read
+    from ekbom.trials.world import World
+
+    table, text = None, None
+    try:
+        if findings is not None:
+            table = pd.read_csv(findings, sep="\t", dtype=str, keep_default_na=False)
+            table = table.set_index("id")
+        if recipes is not None:
+            text = recipes.read_text("utf-8")
+    except (OSError, KeyError, ValueError) as no:
+        raise Refused("The findings or recipes cannot be read.", found=no) from None
+    found = read(rows, text, table)
+    world = World(n, seed)
+    result = ev.evidence(
+        world, found, scenario=scenario, replicates=replicates, seed=seed, table=table
+    )
+    for _, r in result.table.iterrows():
+        _say(f"{r['id']}  {r['verdict']:<10} {r['scenario']:<18} printed {r['printed']}, "
+             f"model {r['median']}")  # fmt: skip
+    lines = ev.summary(result)
+    for line in lines:
+        _say(line)
+    if out is not None:
+        write_bytes(out / "evidence.tsv", tsv_bytes(result.table))
+        tables = {
+            "Verdicts": result.table,
+            "Findings without a recipe": ev.left_out(),
+            "The printed spread of FE01 and FE02, read as standard error and as SD": spread_readings(),
+            "Tonic and phasic opioids: the pattern of OP01 with OP02": tonic_and_phasic(world, 500, seed),
+        }  # fmt: skip
+        write_bytes(
+            out / "evidence.html", page("ekbom model evidence", lines, tables, _banner()).encode()
+        )
+        about = {
+            "About": _banner(),
+            "Rows": rows,
+            "Replicates": replicates,
+            "People": n,
+            "Seed": seed,
+        }
+        write_bytes(out / "evidence.json", json_bytes(about))
+        _say(f"written to {out}")
+    _say(_banner())
+
+
+@app.command
+def postulates(*, out: Path | None = None, n: int = 6000, seed: int = 1) -> None:
+    """Check the four iron postulates, whatever they give.
+
+    Parameters
+    ----------
+    out
+        Folder for the tables.
+    n
+        People of the stored cohort.
+    seed
+        Of every draw.
+    """
+    from ekbom.trials.postulates import postulates as check
+    from ekbom.trials.world import World
+
+    for p in check(World(n, seed)):
+        _say(f"{p.number}. {p.claim}: {'holds' if p.holds else 'NOT SUPPORTED'}  {p.note}")
+        _say(p.table.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3f}"))
+        if out is not None:
+            write_bytes(out / f"postulate-{p.number}.tsv", tsv_bytes(p.table))
+    _say(_banner())
+
+
+@app.command
+def calibrate(*, out: Path, n: int = 6000, seed: int = 1, particles: int = 1000) -> None:
+    """Fit the CSF exponents to the rows marked calibrate, by ABC-SMC.
+
+    Parameters
+    ----------
+    out
+        Folder for parameters.tsv and generations.tsv.
+    n
+        People of the stored cohort.
+    seed
+        Of every draw.
+    particles
+        Of each generation.
+    """
+    from ekbom.trials.constraints import calibrate as fit
+    from ekbom.trials.world import World
+
+    parameters, history = fit(World(n, seed), particles=particles, seed=seed)
+    write_bytes(out / "parameters.tsv", tsv_bytes(parameters))
+    write_bytes(out / "generations.tsv", tsv_bytes(history))
+    _say(parameters.to_string(index=False, float_format=lambda v: f"{v:.3f}"))
+    _say(_banner())
+
+
+@app.command
+def export(*, out: Path, format: str = "sbml") -> None:
+    """Write the model as SBML L3V2 or as documentation.
+
+    Parameters
+    ----------
+    out
+        Folder.
+    format
+        sbml or docs.
+    """
+    from ekbom.disease.build.docs import pages
+    from ekbom.disease.build.sbml import sbml
+    from ekbom.disease.model import load
+
+    if format not in ("sbml", "docs"):
+        raise Refused(
+            "The format is not known.", field="format", found=format, expected="sbml, docs"
+        )
+    files = {"ekbom_disease.xml": sbml(load())} if format == "sbml" else pages(load())
+    for name, text in files.items():
+        write_bytes(out / name, text.encode())
+        _say(f"written: {out / name}")
+    _say(_banner())

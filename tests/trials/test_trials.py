@@ -1,0 +1,193 @@
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ekbom.errors import Refused
+from ekbom.trials.constraints import calibrate, spread_readings
+from ekbom.trials.evidence import evidence, judge, summary
+from ekbom.trials.recipes import findings, recipes, shipped, without
+from ekbom.trials.studies import _compare, simulate_study
+from ekbom.trials.world import World, scored
+
+
+@pytest.fixture(scope="module")
+def world():
+    return World(1200, 3)
+
+
+def test_every_finding_has_a_recipe_or_a_reason():
+    have = {r.id for r in recipes()}
+    assert have | set(without()) == set(findings().index)
+    assert not have & set(without())
+
+
+def test_rows_whose_value_the_model_takes_are_never_counted():
+    used = {r.id for r in recipes() if r.use == "calibrate"}
+    assert {"FE01", "FE02", "GE01", "GE02", "GE03", "GE10", "TX02", "PL07", "CI06"} == used
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('class = "required"', 'class = "sure"'),
+        ('id = "FE03"', 'id = "ZZ99"'),
+        ('design = "group"', 'design = "magic"'),
+        ("n_a = 16\n", ""),
+    ],
+)
+def test_a_broken_recipe_is_refused(old, new):
+    assert old in shipped()
+    with pytest.raises(Refused):
+        recipes(text=shipped().replace(old, new))
+
+
+def test_a_pattern_without_a_match_is_refused():
+    with pytest.raises(Refused):
+        recipes("QQ*")
+
+
+@given(st.floats(-3, 3), st.integers(0, 2**31))
+@settings(max_examples=60, deadline=None)
+def test_a_number_is_judged_by_the_central_share(value, seed):
+    found = np.random.default_rng(seed).normal(size=500)
+    verdict = judge(value, found, None)["verdict"]
+    low, high = np.quantile(found, [0.05, 0.95])
+    assert verdict == ("inside" if low <= value <= high else "high" if value < low else "low")
+
+
+def test_a_category_is_judged_by_its_probability():
+    found = np.array(["-"] * 12 + ["0"] * 88)
+    assert judge(["-"], found, np.array(["0"] * 100))["verdict"] == "inside"
+    assert judge(["-"], found, np.array(["0"] * 100))["informative"] == "yes"
+    assert judge(["-"], found, found)["informative"] == "no"
+    assert judge(["+"], found, None)["verdict"] == "outside"
+
+
+def test_signs_are_those_of_welch_and_keep_their_error_rate():
+    from scipy import stats
+
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(0.6, 1, (400, 12)), rng.normal(0, 2, (400, 9))
+    t, p = stats.ttest_ind(x, y, axis=1, equal_var=False)
+    expected = np.where(p < 0.05, np.where(t > 0, "+", "-"), "0")
+    assert np.array_equal(_compare(x, y, None, 0.05), expected)
+    same = _compare(rng.normal(size=(1000, 15)), rng.normal(size=(1000, 12)), None, 0.05)
+    assert 29 <= np.sum(same != "0") <= 74
+    assert set(_compare(np.ones((5, 4)), np.ones((5, 4)), None, 0.05)) == {"0"}
+
+
+def test_the_standard_error_reading_gives_the_computed_values():
+    t = spread_readings().set_index(["quantity", "reading"])
+    for quantity, reading, pooled, welch in (
+        ("CSF ferritin", "sem", -4.6, -4.0), ("CSF transferrin", "sem", 2.7, 3.7),
+        ("CSF ferritin", "sd", -14.8, -11.7), ("CSF transferrin", "sd", 10.6, 14.1),
+    ):  # fmt: skip
+        row = t.loc[(quantity, reading)]
+        assert row["t_pooled"] == pytest.approx(pooled, abs=0.06)
+        assert row["t_welch"] == pytest.approx(welch, abs=0.06)
+
+
+def test_people_are_the_same_for_the_same_seed():
+    from ekbom.disease import cohort as co
+
+    a, b = (co.table(co.settled(co.draw(30, 5)[0])) for _ in range(2))
+    assert all(np.array_equal(a[k], b[k], equal_nan=True) for k in a)
+    other = co.draw(30, 6)[0]
+    assert not np.array_equal(other.facts["age"], a["age"])
+
+
+def test_siblings_share_half_of_what_is_inherited():
+    from ekbom.disease import cohort as co
+
+    first, second = co.draw(20000, 8, siblings=True)
+    a, b = first.facts, second.facts
+    assert np.corrcoef(a["meis1"], b["meis1"])[0, 1] == pytest.approx(0.5, abs=0.03)
+    q = [np.log(x.cohort.params["q_bbb"]) for x in (first, second)]
+    assert np.corrcoef(*q)[0, 1] == pytest.approx(0.5, abs=0.03)
+    assert a["meis1"].mean() / 2 == pytest.approx(0.24, abs=0.01)
+
+
+def test_the_answers_to_items_have_their_closed_form():
+    from ekbom.disease import cohort as co
+
+    entry = co.data("population")["irls"]
+    slope, steps = entry["slope"]["value"], np.array(entry["steps"]["value"])
+    z = 0.3
+    expected = 10 * np.sum(1 / (1 + np.exp(-slope * (z - steps))))
+    total = co.irls(np.full(20000, z), 0.0, np.random.default_rng(2))
+    assert total.mean() == pytest.approx(expected, abs=0.1)
+    assert total.min() >= 0
+    assert total.max() <= 40
+
+
+def test_movements_every_twenty_seconds_are_all_periodic_and_rare_ones_are_not():
+    assert scored(np.arange(0, 3600, 20.0), 1.0) == (180.0, 1.0)
+    assert scored(np.arange(0, 3600, 100.0), 1.0) == (0.0, 0.0)
+    assert scored(np.zeros(0), 1.0)[0] == 0.0
+
+
+def test_intervals_have_a_peak_between_15_and_30_s_and_a_second_one_below_8_s():
+    from ekbom.disease.plm import night
+
+    rng = np.random.default_rng(4)
+    parts = [np.diff(night(rng, 45.0, 3.0, 0.4).onset) for _ in range(12)]
+    imi = np.concatenate(parts)
+    count, edge = np.histogram(imi, np.arange(0, 92, 2.0))
+    assert 15 <= edge[8 + np.argmax(count[8:])] <= 30
+    assert count[1:4].mean() > 1.5 * count[4]
+    events = night(rng, 45.0, 3.0, 0.4)
+    assert np.all(np.diff(events.onset) >= 0)
+    assert events.onset.max() < 7.5 * 3600
+
+
+def test_evidence_runs_and_is_the_same_again(world):
+    some = recipes("FE01,FE03,FE26,CI02,OP01,GE02,EP10,TX08,PL05,PL04")
+    a = evidence(world, some, replicates=100, seed=2)
+    b = evidence(world, some, replicates=100, seed=2)
+    pd.testing.assert_frame_equal(a.table, b.table)
+    rows = a.table.set_index("id")
+    assert rows.loc["CI02", "verdict"] == "inside"
+    assert rows.loc["FE01", "calibrated"] == "yes"
+    # FE03 and FE26 and the rest that is checked, less FE01 and GE02
+    assert a.verified.counted + a.unverified.counted == len(some) - 2
+    assert any("unverified" in line for line in summary(a))
+
+
+def test_a_new_finding_is_a_line_and_a_recipe(world):
+    table = findings().copy()
+    table.loc["NEW1"] = table.loc["FE26"]
+    text = '[[recipe]]\nid = "NEW1"\nclass = "required"\nuse = "check"\ndesign = "group"\n' \
+        'printed = ["-"]\nmeasure = ["lip@10"]\na = "rls"\nb = "control"\nn_a = 30\nn_b = 30\n'  # fmt: skip
+    result = evidence(world, recipes("*", text, table), replicates=200, table=table)
+    assert list(result.table["id"]) == ["NEW1"]
+    assert result.table["verdict"][0] == "inside"
+
+
+def test_a_measure_that_the_model_lacks_is_refused(world):
+    text = shipped().replace("fe_sn@10", "phlogiston@10")
+    with pytest.raises(Refused):
+        evidence(world, recipes("FE26", text), replicates=50)
+
+
+def test_an_intact_loop_gives_the_wrong_sign_of_the_receptor(world):
+    # the loop with full gain and low supply: receptor not lower in patients
+    from ekbom.trials.recipes import Recipe
+
+    (r,) = recipes("FE26")
+    entry = {**r.entry, "measure": ["cell_tfr@10"], "n_a": 40, "n_b": 40}
+    probe = Recipe(r.id, r.kind, r.use, r.design, r.printed, entry)
+    weak, _, d_weak = simulate_study(world, probe, "base", 200, 1)
+    intact, _, d_intact = simulate_study(world, probe, "intact-loop", 200, 1)
+    assert d_weak < -0.1 < 0 < d_intact
+    assert np.mean(intact == "-") < np.mean(weak == "-")
+
+
+def test_calibration_is_seeded_and_finds_what_was_asked(world):
+    a, history = calibrate(world, particles=150, generations=4, seed=5)
+    b, _ = calibrate(world, particles=150, generations=4, seed=5)
+    pd.testing.assert_frame_equal(a, b)
+    assert history["tolerance"].is_monotonic_decreasing
+    assert (a["sd"] < 1.0).all()
+    assert ((a["mean"] > a["prior_low"]) & (a["mean"] < a["prior_high"])).all()
