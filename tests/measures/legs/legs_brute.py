@@ -93,3 +93,33 @@ def periodic_2006(events, shortest=5_000, longest=90_000):
             plm |= set(run)
         order = order[used:]
     return plm
+
+
+def movements_aasm(marks):
+    """(start, end, is candidate), AASM: neighbours of two legs whose onsets are near."""
+    lms = same_leg(marks)
+    out = [(m[0], m[1], False) for m in lms if m[1] - m[0] > 10_000]
+    rest = sorted((m for m in lms if m[1] - m[0] <= 10_000), key=lambda m: (m[0], m[1], m[2]))
+    while rest:
+        one = rest.pop(0)
+        if rest and rest[0][2] != one[2] and rest[0][0] - one[0] < 5_000:
+            two = rest.pop(0)
+            out.append((one[0], max(one[1], two[1]), True))
+        else:
+            out.append((one[0], one[1], True))
+    return sorted(out)
+
+
+def periodic_strict(events, shortest=10_000, longest=90_000):
+    """As in 2016, but what follows a short interval may not be the first of a series."""
+    plm = set()
+    n = len(events)
+    for a in range(n):
+        if a and events[a - 1][2] and events[a][0] - events[a - 1][0] < shortest:
+            continue
+        for b in range(a + 3, n):
+            part = events[a : b + 1]
+            steps = [part[i + 1][0] - part[i][0] for i in range(len(part) - 1)]
+            if all(e[2] for e in part) and all(shortest <= s <= longest for s in steps):
+                plm |= set(range(a, b + 1))
+    return plm

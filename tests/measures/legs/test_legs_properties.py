@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from legs_brute import movements_2006, movements_2016, periodic_2006, periodic_2016
+from legs_brute import (
+    movements_2006,
+    movements_2016,
+    movements_aasm,
+    periodic_2006,
+    periodic_2016,
+    periodic_strict,
+)
 
 from ekbom.measures.legs.events import LEFT, RIGHT, Marks, Spans
 from ekbom.measures.legs.hypnogram import Hypnogram
@@ -187,27 +194,31 @@ def _random_night(rng):
 
 def test_another_scorer_agrees_on_ten_thousand_nights():
     rng = np.random.default_rng(20160)
-    w16, w06 = rule_set("wasm2016"), rule_set("wasm2006")
+    w16 = rule_set("wasm2016")
+    ways = (
+        (w16, movements_2016, periodic_2016),
+        (rule_set("wasm2006"), movements_2006, periodic_2006),
+        (rule_set("aasm"), movements_aasm, lambda e: periodic_2016(e, shortest=5_000)),
+        (replace(w16, short_imi_can_open=False), movements_2016, periodic_strict),
+        (w16, movements_2016, periodic_2016),
+    )
     flat = Hypnogram.constant(2, 0, 4000)
     found = 0
     for k in range(10_000):
         rows = _random_night(rng)
         array = np.array(rows, dtype=np.int64).reshape(-1, 3)
         marks = Marks(array[:, 0] / 1000, (array[:, 1] - array[:, 0]) / 1000, array[:, 2])
-        mine, theirs = (
-            (w16, movements_2016(rows)) if k % 4 else (w06, movements_2006(rows))
-        )  # fmt: skip
-        got = score(marks, flat, rules=mine)
+        rules, joined, periodic_of = ways[k % len(ways)]
+        theirs = joined(rows)
+        got = score(marks, flat, rules=rules)
         starts = np.round(1000 * got.movements.onset).astype(int).tolist()
         ends = np.round(1000 * got.movements.end).astype(int).tolist()
         assert sorted(zip(starts, ends, got.candidate.tolist(), strict=True)) == theirs, rows
-        plm = (periodic_2016 if k % 4 else periodic_2006)(theirs)
-        want = sorted(theirs[i][:2] for i in plm)
-        have = sorted(
-            (a, b) for a, b, p in zip(starts, ends, got.periodic, strict=True) if p
-        )  # fmt: skip
-        assert have == want, rows
-        found += len(plm)
+        want = sorted(theirs[i][:2] for i in periodic_of(theirs))
+        pairs = zip(starts, ends, got.periodic, strict=True)
+        have = sorted((a, b) for a, b, p in pairs if p)
+        assert have == want, (rules.name, rows)
+        found += len(want)
     assert found > 10_000  # the nights are not empty
 
 
