@@ -29,6 +29,7 @@ from ekbom.study.store import libraries
 #: there is passed over.
 WARM = (
     "ekbom.measures.pet.warm:warm",
+    "ekbom.measures.legs.warm:warm",
     "ekbom.study.health:warm_inference",
 )
 
@@ -109,7 +110,7 @@ def warm() -> Iterator[str]:
 
 
 def warm_inference() -> None:
-    """Answer one small question by permutation."""
+    """Answer one small question by permutation, over regions and over voxels."""
     values = np.arange(24.0).reshape(8, 3) % 7
     table = pd.DataFrame(
         {"participant": [f"sub-{k}" for k in range(8)], "group": ["rls", "control"] * 4}
@@ -117,6 +118,11 @@ def warm_inference() -> None:
     settings = inference.Settings(method="max-t", permutations=70)
     names = ("a", "b", "c")
     inference.answer_regions(values, names, "1", table, "~ group", "rls - control", settings)
+    settings = inference.Settings(method="tfce", permutations=70)
+    mask, affine = np.ones((3, 1, 1), bool), np.eye(4)
+    asked = ("~ group", "rls - control")
+    maps = (values + 1.0).astype(np.float32)
+    inference.answer_voxels(maps, mask, affine, "1", table, *asked, settings)
 
 
 def _exists(module: str) -> bool:
