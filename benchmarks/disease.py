@@ -70,8 +70,10 @@ def against(count: int, days: int, own: float) -> None:
             a, b = run.states[i][keep], b[keep]
             floor = np.abs(b) + 1e-3 * np.abs(b).max(axis=0)
             worst = max(worst, float(np.max(np.abs(a - b) / np.where(floor > 0, floor, 1))))
-    print(f"libroadrunner: largest disagreement {worst:.2g} over {count} people; "
-          f"{1000 * spent / count:.2f} CPU-ms a person, {spent / count / own:.2f} x ours")  # fmt: skip
+    print(
+        f"libroadrunner: largest disagreement {worst:.2g} over {count} people; "
+        f"{1000 * spent / count:.2f} CPU-ms a person, {spent / count / own:.2f} x ours"
+    )
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ from ekbom.errors import Refused
 
 
 @pytest.mark.parametrize(
-    "text", ["levodopa 100 21:00", "levodopa 100 ug 21:00", "water 1 mg 21:00", "levodopa 1 mg 25:00", ""]
+    "text",
+    ["levodopa 100 21:00", "levodopa 100 ug 21:00", "water 1 mg 21:00", "levodopa 1 mg 25:00", ""],
 )  # fmt: skip
 def test_a_dose_that_cannot_be_meant_is_refused(text):
     with pytest.raises(Refused):

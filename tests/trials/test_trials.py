@@ -158,8 +158,10 @@ def test_evidence_runs_and_is_the_same_again(world):
 def test_a_new_finding_is_a_line_and_a_recipe(world):
     table = findings().copy()
     table.loc["NEW1"] = table.loc["FE26"]
-    text = '[[recipe]]\nid = "NEW1"\nclass = "required"\nuse = "check"\ndesign = "group"\n' \
-        'printed = ["-"]\nmeasure = ["lip@10"]\na = "rls"\nb = "control"\nn_a = 30\nn_b = 30\n'  # fmt: skip
+    keys = ('id = "NEW1"', 'class = "required"', 'use = "check"', 'design = "group"',
+            'printed = ["-"]', 'measure = ["lip@10"]', 'a = "rls"', 'b = "control"',
+            "n_a = 30", "n_b = 30")  # fmt: skip
+    text = "\n".join(["[[recipe]]", *keys])
     result = evidence(world, recipes("*", text, table), replicates=200, table=table)
     assert list(result.table["id"]) == ["NEW1"]
     assert result.table["verdict"][0] == "inside"

@@ -168,8 +168,8 @@ def evidence(
         tables = {
             "Verdicts": result.table,
             "Findings without a recipe": ev.left_out(),
-            "The printed spread of FE01 and FE02, read as standard error and as SD": spread_readings(),
-            "Tonic and phasic opioids: the pattern of OP01 with OP02": tonic_and_phasic(world, 500, seed),
+            "Printed spread of FE01 and FE02, read as SE and as SD": spread_readings(),
+            "Tonic and phasic opioids, OP01 with OP02": tonic_and_phasic(world, 500, seed),
         }  # fmt: skip
         write_bytes(
             out / "evidence.html", page("ekbom model evidence", lines, tables, _banner()).encode()
