@@ -209,6 +209,16 @@ def test_zeros_of_float_maps():
     assert spm.meta["mask"]["zeros_kept"] == 10
 
 
+def test_people_with_voxels_that_are_not_finite_are_named():
+    table = _table()
+    y = _values(table)
+    y[3, :4] = np.nan
+    y[5, 9] = np.inf
+    got = answer_voxels(y, MASK, AFFINE, "u", table, "~ group", "rls - control", Settings())
+    assert "Voxels that are not finite: s03 4, s05 1." in got.meta["warnings"]
+    assert got.meta["mask"]["not_finite"] == 5
+
+
 def test_thresholds_absolute_and_of_the_global_mean():
     y = np.array([[1.0, 5, 9, 9], [9.0, 9, 1, 8]])
     good, tally = usable(y, Settings(threshold=2.0))

@@ -132,6 +132,7 @@ def answer_voxels(
     question = ask(table, formula, test, unit, settings)
     rows = values[question.design.kept]
     good, tally = usable(rows, settings)
+    faults = _not_finite(rows, question)
     rows = np.ascontiguousarray(rows[:, good])
     within = mask.copy()
     within[mask] = good
@@ -190,7 +191,7 @@ def answer_voxels(
         permuted = spatial.permuted()
     elif settings.method == "max-t":
         permuted = permute(rows, question.model, settings, blocks=question.blocks, workers=workers)
-    warnings = [*question.warnings, *field.warnings]
+    warnings = [*question.warnings, *faults, *field.warnings]
     if permuted is not None:
         warnings += words.few_relabellings(permuted.plan, settings)
     if tally.zeros_kept:
@@ -252,6 +253,18 @@ def bonferroni_threshold(found: Fit, settings: Settings, voxels: int) -> float:
     if found.kind == "F":
         return float(stats.f.isf(p, found.df1, found.df))
     return float(stats.t.isf(p / 2 if settings.sign == "two-sided" else p, found.df))
+
+
+def _not_finite(rows: NDArray[np.floating[Any]], question: Question) -> list[str]:
+    """Name the scans that have voxels without a finite value."""
+    design = question.design
+    counts = (~np.isfinite(rows)).sum(axis=1)
+    named = [
+        f"{who}{'' if when == 'n/a' else ' ' + when} {count}"
+        for who, when, count in zip(design.participants, design.sessions, counts, strict=True)
+        if count
+    ]
+    return [f"Voxels that are not finite: {', '.join(named)}."] if named else []
 
 
 def _possible(settings: Settings) -> None:
