@@ -74,6 +74,8 @@ ROOMS = {
     "space": ("Space", ["ekbom.space"]),
     "inference": ("Inference", ["ekbom.inference"]),
     "virtual": ("Virtual studies", ["ekbom.virtual"]),
+    "disease": ("The disease model", ["ekbom.disease"]),
+    "trials": ("Trials and evidence", ["ekbom.trials"]),
     "report": ("Report", ["ekbom.report"]),
 }
 

@@ -34,7 +34,29 @@ _CPP = {"auto", "register", "double", "float", "int", "long", "short", "union", 
 
 @dataclass(frozen=True)
 class Param:
-    """A parameter: value, unit, source, status, and how it varies between people."""
+    """A parameter, with where its value comes from.
+
+    Parameters
+    ----------
+    id : str
+        Name in expressions.
+    value : float
+        Default, in ``unit``.
+    unit : str
+        Of :mod:`ekbom.disease.units`.
+    source : str
+        Key of the references.
+    status : str
+        Key of :data:`STATUS`.
+    note : str
+        What it is.
+    block : str
+        Part of the model.
+    family : str
+        How it varies between people, if it does.
+    spread : float
+        By how much.
+    """
 
     id: str
     value: float
@@ -49,7 +71,25 @@ class Param:
 
 @dataclass(frozen=True)
 class State:
-    """A state: initial value (number, expression or ``steady``), unit, typical size."""
+    """A quantity that is integrated.
+
+    Parameters
+    ----------
+    id : str
+        Name in expressions.
+    initial : str
+        Number, name of a constant, or ``steady`` (the stored steady state).
+    unit : str
+        Of :mod:`ekbom.disease.units`.
+    scale : float
+        Typical size, for the absolute tolerance.
+    doc : str
+        What it is.
+    block : str
+        Part of the model.
+    identity : str
+        ChEBI or UniProt identifier, if it has one.
+    """
 
     id: str
     initial: str
@@ -62,7 +102,23 @@ class State:
 
 @dataclass(frozen=True)
 class Assign:
-    """A named expression: a derived constant, an assignment or a read-out."""
+    """A named expression: a derived constant, an assignment or a read-out.
+
+    Parameters
+    ----------
+    id : str
+        Its name.
+    expr : str
+        Of the language of :mod:`ekbom.disease.expr`.
+    unit : str
+        Of :mod:`ekbom.disease.units`.
+    doc : str
+        What it is.
+    block : str
+        Part of the model.
+    cv : float
+        Coefficient of variation of its measurement (read-outs).
+    """
 
     id: str
     expr: str
@@ -79,7 +135,13 @@ class Assign:
 
 @dataclass(frozen=True)
 class Block:
-    """A part of the model with its words."""
+    """A part of the model.
+
+    Parameters
+    ----------
+    id, title, doc : str
+        Name of its file, heading, and words.
+    """
 
     id: str
     title: str

@@ -32,8 +32,6 @@ class Shares:
     ----------
     inside, counted : int
         Rows inside, and rows counted (required and null-required, check).
-    expected : float
-        Rows that would be inside if the model were right.
     """
 
     inside: int
