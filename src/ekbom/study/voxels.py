@@ -194,7 +194,7 @@ def ask(
         label=None if maps.labels is None else _namer(maps.labels),
         space=maps.space,
         outcome=maps.outcome.name,
-        workers=os.cpu_count() or 1,
+        workers=min(os.cpu_count() or 1, 16),  # each holds some 30 MB
         volume_images={
             name: np.asarray(_on(stack.grid, volume, maps.volumes[name]), bool)
             for name, volume in volumes.items()
