@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ekbom.measures.pet.compartment_maps import map_compartments
 from ekbom.measures.pet.flags import MEANINGS, bits
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
@@ -26,7 +27,7 @@ from ekbom.measures.pet.map_settings import MAP_OUTCOMES
 from ekbom.measures.pet.parametric import map_voxels
 from ekbom.measures.pet.reference_regional import map_model
 from ekbom.measures.pet.regions import Curves, join
-from ekbom.measures.pet.settings import REFERENCE, PETSettings
+from ekbom.measures.pet.settings import COMPARTMENT, GRAPHICAL, REFERENCE, PETSettings
 from ekbom.measures.pet.spectral import UNITS
 from ekbom.measures.pet.tstar import choose_tstar
 from ekbom.measures.pet.voxels import VoxelFit, with_signal
@@ -188,7 +189,7 @@ def maps_of(
             )
         else:
             assert input is not None
-            if model != "spectral":
+            if model in GRAPHICAL:
                 start = tstar.get(model)
                 if start is None:
                     start = _tstar(regions, frames, input, weights, model, settings)
@@ -235,6 +236,17 @@ def _fit(
     start: float | None,
     settings: PETSettings,
 ) -> VoxelFit:
+    if model in COMPARTMENT:
+        return map_compartments(
+            curves,
+            frames,
+            input,
+            model=model,
+            weights=weights,
+            vB=settings.compartment.vB,
+            se=settings.maps.se,
+            decay_weighted=settings.frame_mean == "decay-weighted",
+        )
     spectral = settings.maps.spectral
     slowest = spectral.beta_min
     if slowest is None:

@@ -9,13 +9,17 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from ekbom.space.template import SPACE
 
 #: Models that are fitted to every voxel.
-MapModel = Literal["logan", "ma1", "spectral", "srtm", "srtm2", "mrtm2", "logan-ref", "suvr"]
+MapModel = Literal[
+    "logan", "ma1", "spectral", "1tcm", "2tcm", "srtm", "srtm2", "mrtm2", "logan-ref", "suvr"
+]
 
 #: Outcomes of each model that can be a map.
 MAP_OUTCOMES: dict[str, tuple[str, ...]] = {
     "logan": ("VT",),
     "ma1": ("VT",),
     "spectral": ("VT", "K1", "vB", "IRF60", "extrapolated", "components"),
+    "1tcm": ("VT", "K1", "k2", "vB", "extrapolated"),
+    "2tcm": ("VT", "K1", "k2", "k3", "k4", "BPND", "VND", "vB", "extrapolated"),
     "srtm": ("BPND", "R1", "k2", "k2a", "k2prime"),
     "srtm2": ("BPND", "R1", "k2", "k2a"),
     "mrtm2": ("BPND", "R1", "k2", "k2a"),

@@ -27,6 +27,8 @@ _MODELS = {
     "logan": "Logan graphical analysis",
     "ma1": "multilinear analysis MA1",
     "spectral": "spectral analysis (Cunningham and Jones 1993)",
+    "1tcm": "the one-tissue compartment model",
+    "2tcm": "the two-tissue compartment model",
     "srtm": "the simplified reference tissue model with basis functions (Gunn et al. 1997)",
     "srtm2": "SRTM2 (Wu and Carson 2002)",
     "mrtm2": "the multilinear reference tissue model MRTM2 (Ichise et al. 2003)",

@@ -12,7 +12,9 @@ from ekbom.measures.pet.compartment import Exponentials
 Array = NDArray[np.float64]
 
 
-def outcomes(model: str, fit: Exponentials) -> tuple[dict[str, Array], dict[str, Array]]:
+def outcomes(
+    model: str, fit: Exponentials, *, with_se: bool = True
+) -> tuple[dict[str, Array], dict[str, Array]]:
     """Return the parameters of a model and their standard errors.
 
     Parameters
@@ -20,6 +22,8 @@ def outcomes(model: str, fit: Exponentials) -> tuple[dict[str, Array], dict[str,
     model : str
         Of :data:`ekbom.measures.pet.compartment.MODELS`.
     fit : Exponentials
+    with_se : bool
+        Without, ``se`` is empty.
 
     Returns
     -------
@@ -32,6 +36,8 @@ def outcomes(model: str, fit: Exponentials) -> tuple[dict[str, Array], dict[str,
     with np.errstate(divide="ignore", invalid="ignore"):
         params, slopes = _OUTCOMES[model](fit)
         se: dict[str, Array] = {}
+        if not with_se:
+            return params, se
         for name, slope in slopes.items():
             use = [i for i in range(5) if slope[i] is not None]
             g = np.stack([np.broadcast_to(slope[i], fit.vB.shape) for i in use], axis=1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from ekbom.measures.pet.compartment_maps import map_compartments
 from ekbom.measures.pet.fit import fit
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
@@ -35,5 +36,7 @@ def warm() -> None:
         map_reference(
             curves, curves[1], frames, model=model, weights=np.ones(frames.n), k2prime=0.2
         )
+    for model in ("1tcm", "2tcm"):
+        map_compartments(curves, frames, input, model=model, weights=np.ones(frames.n))
     for model in MODELS:
         map_voxels(curves, frames, input, model=model, weights=np.ones(frames.n), tstar=10.0)

@@ -302,8 +302,8 @@ def test_the_methods_say_what_was_done():
 
 
 def test_a_plan_that_asks_for_what_is_not_there_is_refused():
-    for maps in ({"model": ["2tcm"]}, {"outcome": ["BPND"]}, {"model": ["ma1"], "outcome": ["K1"]}):
-        with pytest.raises(ValueError, match=r"2tcm|BPND|K1|logan"):
+    for maps in ({"model": ["3tcm"]}, {"outcome": ["BPND"]}, {"model": ["ma1"], "outcome": ["K1"]}):
+        with pytest.raises(ValueError, match=r"3tcm|BPND|K1|logan"):
             settings(maps)
 
 
