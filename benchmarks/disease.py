@@ -17,9 +17,9 @@ import time
 import numpy as np
 
 from ekbom.disease import cohort as co
-from ekbom.disease.build.sbml import sbml
 from ekbom.disease.model import load
 from ekbom.disease.simulate import Event, simulate
+from ekbom.disease.writers.sbml import sbml
 
 
 def week(people: int, days: int) -> float:

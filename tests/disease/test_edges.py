@@ -1,9 +1,9 @@
 import pytest
 
 from ekbom.cli.app import call
-from ekbom.disease.build.docs import pages
 from ekbom.disease.doses import dose
 from ekbom.disease.model import NOT_ADVICE, load
+from ekbom.disease.writers.docs import pages
 from ekbom.errors import Refused
 
 

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ekbom.disease import expr
-from ekbom.disease.build.code import module
-from ekbom.disease.build.steady import rate_function, steady
 from ekbom.disease.model import _BLOCKS, load, read, steady_values
+from ekbom.disease.writers.code import module
+from ekbom.disease.writers.steady import rate_function, steady
 from ekbom.errors import Refused
 
 

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from ekbom.disease.build.sbml import sbml
 from ekbom.disease.model import load
 from ekbom.disease.simulate import Cohort, Event, simulate
+from ekbom.disease.writers.sbml import sbml
 from ekbom.errors import Refused
 
 DOSES = [(20.0, "l_gut", 100.0), (21.0, "g_gut", 0.5), (32.0, "o_gut", 10.0)]

@@ -246,9 +246,9 @@ def export(*, out: Path, format: str = "sbml") -> None:
     format
         sbml or docs.
     """
-    from ekbom.disease.build.docs import pages
-    from ekbom.disease.build.sbml import sbml
     from ekbom.disease.model import load
+    from ekbom.disease.writers.docs import pages
+    from ekbom.disease.writers.sbml import sbml
 
     if format not in ("sbml", "docs"):
         raise Refused(

@@ -1,0 +1,1 @@
+"""Products of the declarative source: compiled right-hand side, SBML, documentation."""
