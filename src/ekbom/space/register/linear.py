@@ -302,7 +302,7 @@ def centre_of_mass(level: Level) -> Array:
     weight = np.clip(level.image - level.low, 0.0, None) * level.mask
     weight = np.minimum(weight, np.percentile(weight, 95.0))
     index = np.indices(weight.shape).reshape(3, -1)
-    return np.asarray(level.grid.to_world(index @ weight.ravel() / weight.sum()))
+    return np.asarray(level.grid.to_world((index * weight.ravel()).sum(axis=1) / weight.sum()))
 
 
 def _step(p: Array, centre: Array) -> Array:

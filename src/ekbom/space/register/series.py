@@ -94,16 +94,22 @@ def refine(
 def _step(arm: Array, values: Array, mean: Array, pose: Rigid, centre: Array) -> Rigid:
     base = np.column_stack([*mean[:, :, 0], np.ones(len(arm))])
     # Weights first, for the slopes of the explained frame.
-    weight = np.linalg.solve(base.T @ base, base.T @ values)
+    weight = _solve(base, values)
     slope = np.einsum("k,kpi->pi", weight[:-1], mean[:, :, 1:])
     design = np.column_stack([-np.cross(arm, slope) / _ARM_MM, -slope, base])
-    step = np.linalg.solve(design.T @ design, design.T @ values)[:6]
+    step = _solve(design, values)[:6]
     change = Rigid.of([*(step[:3] / _ARM_MM), *step[3:]], centre)
     return cast(Rigid, compose(pose, change))
+
+
+def _solve(design: Array, values: Array) -> Array:
+    # Sums written out: BLAS adds in another order on another number of threads.
+    square = np.einsum("pi,pj->ij", design, design)
+    return np.asarray(np.linalg.solve(square, np.einsum("pi,p->i", design, values)))
 
 
 def _see(frame: Level, pose: Rigid, world: Array, out: Array) -> None:
     # Values of a frame at the points of the mean, and slopes by world mm there.
     to_index = np.linalg.inv(frame.grid.affine) @ pose.matrix
     kernels.sample(frame.image, frame.mask, world, np.ascontiguousarray(to_index[:3]), out)
-    out[:, 2:] = out[:, 2:] @ to_index[:3, :3]
+    out[:, 2:] = np.einsum("pi,ij->pj", out[:, 2:], to_index[:3, :3])
