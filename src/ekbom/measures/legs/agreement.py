@@ -88,6 +88,7 @@ def agree(found: Marks, true: Marks, iou: float = IOU) -> Agreement:
     Returns
     -------
     Agreement
+        Hits, false, missed, and errors of the times.
     """
     i, j = match(found, true, iou)
     end_f, end_t = found.onset + found.duration, true.onset + true.duration

@@ -116,7 +116,21 @@ class Track:
 
 @dataclass(frozen=True)
 class Detection:
-    """Marks of all legs, and how they were found."""
+    """Marks of all legs, and how they were found.
+
+    Parameters
+    ----------
+    marks : Marks
+        Of all legs, in order of time.
+    legs : tuple of Leg
+        What was found in each channel.
+    settings : DetectSettings
+        As asked for.
+    tracks : tuple of Track
+        Envelopes and levels, for other thresholds and for figures.
+    flags : tuple of str
+        Of all channels.
+    """
 
     marks: Marks
     legs: tuple[Leg, ...]
@@ -199,6 +213,7 @@ def rethreshold(found: Detection, settings: DetectSettings) -> Marks:
     Returns
     -------
     Marks
+        Of all legs.
     """
     marks = []
     for track in found.tracks:

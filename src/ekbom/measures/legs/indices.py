@@ -44,13 +44,16 @@ class Index:
         One of :data:`LEG_GROUPS`.
     rules : str
         Name of the rule set.
-    value, lower, upper : float
-        With a 95 % interval where there is one.
+    value : float
+        NaN where there is none.
     unit : str
+        Of the value.
     n : int
         Movements, or intervals, behind it.
     hours : float
         Of the stage, without what was lost.
+    lower, upper : float
+        95 % interval, NaN where there is none.
     why : str
         Why the value is NaN, or what to know of it.
     """
@@ -210,5 +213,18 @@ def _share(part: int, whole: int, why: str) -> Value:
 
 
 def find(rows: list[Index], measure: str, stage: str = "sleep", leg: str = "all") -> Index:
-    """Return the one index of this name, stage and leg."""
+    """Return the one index of this name, stage and leg.
+
+    Parameters
+    ----------
+    rows : list of Index
+        Of :func:`indices`.
+    measure, stage, leg : str
+        As in :class:`Index`.
+
+    Returns
+    -------
+    Index
+        The first that fits.
+    """
     return next(r for r in rows if (r.measure, r.stage, r.leg) == (measure, stage, leg))

@@ -105,6 +105,7 @@ def reason(scored: Scored, i: int) -> tuple[str, str, str]:
     Returns
     -------
     status, why, why_text : str
+        As in the table of events.
     """
     m, rules = scored.movements, scored.rules
     if m.no[i]:

@@ -50,10 +50,14 @@ class Scored:
         At the onset.
     counts : tuple of str
         ``yes``, or why a movement is in no index.
-    resp_id, arousal_id : (M,) array of int
-        Row of the event each belongs to, -1 for none.
-    resp_lag, arousal_lag : (M,) array
-        s.
+    resp_id : (M,) array of int
+        Row of the respiratory event each belongs to, -1 for none.
+    resp_lag : (M,) array
+        Onset minus end of that event, s.
+    arousal_id : (M,) array of int
+        Row of the arousal each belongs to, -1 for none.
+    arousal_lag : (M,) array
+        Onset of that arousal minus onset, s.
     dropped : dict of int to str
         Marks that are no scored movement, and why.
     """
@@ -183,10 +187,12 @@ def score_all(
 
     Parameters
     ----------
-    marks, hypnogram, resp, arousal, rera
+    marks, hypnogram, resp, arousal
         As for :func:`score`.
     rules : sequence of str or RuleSet
         Names or own sets.
+    rera : bool
+        As for :func:`score`.
 
     Returns
     -------

@@ -64,6 +64,7 @@ def score_sit(
     Returns
     -------
     SIT
+        Index, parts, discomfort.
 
     Raises
     ------

@@ -218,6 +218,7 @@ def between_nights(values: Sequence[Sequence[float]]) -> Nights:
     Returns
     -------
     Nights
+        Over all people with two nights or more.
 
     Raises
     ------
@@ -244,7 +245,18 @@ def between_nights(values: Sequence[Sequence[float]]) -> Nights:
 
 
 def between_scorers(values: Sequence[float]) -> tuple[float, float]:
-    """Return mean and SD of one index over scorers; the SD is NaN for one."""
+    """Return mean and SD of one index over scorers.
+
+    Parameters
+    ----------
+    values : sequence of float
+        One a scorer; NaN is left out.
+
+    Returns
+    -------
+    mean, sd : float
+        The SD is NaN for one scorer.
+    """
     array = np.asarray(values, np.float64)
     array = array[~np.isnan(array)]
     if not array.size:

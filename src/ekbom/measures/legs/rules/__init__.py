@@ -41,11 +41,12 @@ class RuleSet:
         Onset-to-onset interval within a series, both ends included.
     min_run : int
         Movements of a series.
-    short_imi, non_clm : {"end", "skip"}
-        What an interval below `imi_min`, or a movement that is no candidate,
-        does to a series.
+    short_imi : {"end", "skip"}
+        What an interval below `imi_min` does to a series.
     short_imi_can_open : bool
         Whether the movement after a short interval may open a new series.
+    non_clm : {"end", "skip"}
+        What a movement that is no candidate does to a series.
     wake : {"score", "exclude"}
     respiratory : {"report", "exclude"}
         ``report``: kept, and scored again without them; ``exclude``: such
@@ -58,8 +59,12 @@ class RuleSet:
         Whether a gap of exactly `arousal_gap` counts.
     morphology : bool
         Whether detected movements must hold 0.5 s of raised median.
+    seen : str
+        What of the publication was seen.
     unverified : tuple of str
         Fields that were not checked against the publication's full text.
+    notes : mapping of str to str
+        What is open about them.
     """
 
     name: str
@@ -131,5 +136,16 @@ def rule_set(name: str) -> RuleSet:
 
 
 def rule_sets(names: Sequence[str] = RULE_SETS) -> tuple[RuleSet, ...]:
-    """Return several rule sets in the order asked for."""
+    """Return several rule sets in the order asked for.
+
+    Parameters
+    ----------
+    names : sequence of str
+        All by default.
+
+    Returns
+    -------
+    tuple of RuleSet
+        Each once.
+    """
     return tuple(rule_set(name) for name in dict.fromkeys(names))
