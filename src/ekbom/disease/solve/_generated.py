@@ -1,4 +1,4 @@
-"""Written by ``python -m ekbom.disease.writers`` from the declarative source: do not edit."""
+"""Written by ``python -m ekbom.disease.writers``: do not edit."""
 # ruff: noqa
 # fmt: off
 # mypy: ignore-errors

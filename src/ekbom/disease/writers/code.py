@@ -14,7 +14,7 @@ import ast
 from ekbom.disease import expr
 from ekbom.disease.model import Assign, Model, Param
 
-_HEAD = '''"""Written by ``python -m ekbom.disease.writers`` from the declarative source: do not edit."""
+_HEAD = '''"""Written by ``python -m ekbom.disease.writers``: do not edit."""
 # ruff: noqa
 # fmt: off
 # mypy: ignore-errors

@@ -48,7 +48,7 @@ def _equations(model: Model) -> str:
         states = [s for s in model.states if s.block == b.id]
         lines += _table(
             ("state", "meaning", "unit", "start", "rate per hour"),
-            [_row(f"`{s.id}`", s.doc, s.unit, f"`{s.initial}`", f"`{model.rates[s.id]}`") for s in states],
+            [_row(f"`{s.id}`", s.doc, s.unit, f"`{s.initial}`", f"`{model.rates[s.id]}`") for s in states],  # noqa: E501
         )  # fmt: skip
         for title, group in (
             ("derived constant", model.derived),

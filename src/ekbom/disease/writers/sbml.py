@@ -71,9 +71,9 @@ def sbml(
         raise Refused("The model has no such quantity.", field=", ".join(sorted(odd)))
     units = sorted({x.unit for x in model.everything} - {"1"})
     listed = [_unit_definition(u) for u in units]
-    parameters = [_parameter(p.id, values[p.id], p.unit, True, _SBO_PARAM, "", f"{p.note}. Source: {model.references[p.source]} Status: {p.status}.") for p in model.params]  # fmt: skip
-    parameters += [_parameter(d.id, values[d.id], d.unit, True, _SBO_PARAM, "", f"{d.doc}; follows from {d.expr}.") for d in model.derived]  # fmt: skip
-    parameters += [_parameter(s.id, first[s.id], s.unit, False, _SBO_STATE, s.identity, s.doc) for s in model.states]  # fmt: skip
+    parameters = [_parameter(p.id, values[p.id], p.unit, True, _SBO_PARAM, "", f"{p.note}. Source: {model.references[p.source]} Status: {p.status}.") for p in model.params]  # fmt: skip  # noqa: E501
+    parameters += [_parameter(d.id, values[d.id], d.unit, True, _SBO_PARAM, "", f"{d.doc}; follows from {d.expr}.") for d in model.derived]  # fmt: skip  # noqa: E501
+    parameters += [_parameter(s.id, first[s.id], s.unit, False, _SBO_STATE, s.identity, s.doc) for s in model.states]  # fmt: skip  # noqa: E501
     sizes = {s.id: s.unit for s in model.states}
     rules = []
     for a in (*model.assigns, *model.readouts):
@@ -225,5 +225,6 @@ def _ml(node: ast.expr) -> str:
         return f"<apply><minus/>{_ml(node.operand)}</apply>"
     if isinstance(node, ast.BinOp):
         return f"<apply><{_TAGS[type(node.op)]}/>{_ml(node.left)}{_ml(node.right)}</apply>"
-    assert isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+    assert isinstance(node, ast.Call)
+    assert isinstance(node.func, ast.Name)
     return f"<apply><{_CALLS[node.func.id]}/>{_ml(node.args[0])}</apply>"
