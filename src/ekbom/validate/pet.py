@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ekbom.measures.pet.compartment_maps import map_compartments
 from ekbom.measures.pet.fit import KineticFit, fit
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
@@ -200,7 +201,32 @@ def _voxels(truth: _Truth, fits: int, seed: int) -> list[Check]:
     exact = fit_reference(data, reference, f, model="srtm", weights=w)
     missed = (maps.rss > exact.rss * (1 + 1e-6)) & (maps.flags == 0)
     share = float(missed.mean())
+    two = {"K1": r.K1, "k2": r.k2, "k3": r.k3, "k4": r.k4}
+    clean = forward("2tcm", two, truth.input, f, vB=_BLOOD)[0]
+    data = _noisy(clean, truth, 10.0, n, seed, "voxels 2tcm")
+    w = weights("poisson", f, clean)
+    voxels = map_compartments(data, f, truth.input, model="2tcm", weights=w, se=False)
+    brute = fit(data, f, truth.input, model="2tcm", weights=w)
+    off = float(((voxels.rss > brute.rss * (1 + 1e-6)) & (voxels.flags == 0)).mean())
+    under = float((voxels.rss < brute.rss * (1 - 1e-6)).mean())
+    stem = f"{truth.name} 2tcm map, 10 %"
     return [
+        Check(
+            f"{stem}: unflagged voxels off the optimum of all pairs by over 1e-6",
+            off,
+            n,
+            "1",
+            low=0.0,
+            high=max(0.001, binomial_gate(n, 0.001)[1] / n),
+            se=_binomial(off, n),
+        ),
+        Check(
+            f"{stem}: voxels below the optimum of all pairs by over 1e-6",
+            under,
+            n,
+            "1",
+            se=_binomial(under, n),
+        ),
         Check(
             f"{truth.name} srtm map, 10 %: unflagged voxels off the optimum by over 1e-6",
             share,
@@ -209,7 +235,7 @@ def _voxels(truth: _Truth, fits: int, seed: int) -> list[Check]:
             low=0.0,
             high=max(0.001, binomial_gate(n, 0.001)[1] / n),
             se=_binomial(share, n),
-        )
+        ),
     ]
 
 
