@@ -1,0 +1,61 @@
+"""Compartment and reference-region maps through the measure, from image file to map."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import voxel_study as tiny
+
+from ekbom.measures.pet.measure import PETMeasure
+from ekbom.measures.pet.settings import PETSettings
+from ekbom.study.index import Study
+
+
+def maps(root, **given):
+    given = {"figures": False, "space": {"fwhm": 0}, "tacs": "dseg", "delay": 0, **given}
+    study, measure = Study.open(root), PETMeasure()
+    settings = PETSettings.model_validate(given)
+    unit = measure.units(study)[0]
+    product = measure.run(measure.inputs(unit, study, settings), settings)
+    return {(m.method, m.parameter): m for m in product.maps}, measure.words(settings)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("maps")
+    tiny.write(folder)
+    return folder
+
+
+def test_two_tissue_maps(root) -> None:
+    found, words = maps(
+        root, model=["2tcm"], maps={"model": ["2tcm"], "outcome": ["VT", "K1", "vB"], "se": True}
+    )
+    for k, (_, _, VT) in tiny.REGIONS.items():
+        inside = tiny.labels() == k
+        np.testing.assert_allclose(found["2tcm", "VT"].values[inside], VT, rtol=0.01)
+        np.testing.assert_allclose(found["2tcm", "vB"].values[inside], 0.05, atol=0.005)
+    assert found["2tcm", "VT"].unit == "mL/cm3"
+    assert ("2tcm", "VT_se") in found
+    assert "two-tissue compartment model" in words
+
+
+def test_reference_maps_without_blood(root) -> None:
+    found, words = maps(
+        root,
+        model=["srtm"],
+        reference="halves:right",
+        k2prime=0.1,
+        tstar=20,
+        window=[30, 60],
+        maps={"model": ["srtm", "logan-ref", "suvr"], "outcome": ["BPND", "SUVR", "R1"]},
+    )
+    right = tiny.labels() == 2
+    for model in ("srtm", "logan-ref"):
+        assert np.abs(found[model, "BPND"].values[right]).max() < 0.01
+    np.testing.assert_allclose(found["suvr", "SUVR"].values[right], 1.0, atol=1e-3)
+    left = tiny.labels() == 1
+    # half the volume of the reference: DVR 2/4
+    np.testing.assert_allclose(1 + found["logan-ref", "BPND"].values[left], 0.5, rtol=0.1)
+    assert found["srtm", "BPND"].meta["BloodSource"].startswith("none")
+    assert "halves:right" in words
