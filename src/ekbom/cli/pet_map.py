@@ -30,7 +30,7 @@ def map_(
     /,
     *,
     image: Path,
-    input: Path,
+    input: Path | None = None,
     json: Path | None = None,
     mask: Path | None = None,
     dseg: Path | None = None,
@@ -43,6 +43,8 @@ def map_(
     vb: Annotated[float, Parameter(name="--vB")] = 0.05,
     beta_min: float | None = None,
     beta_max: float = 6.0,
+    reference: str | None = None,
+    k2prime: float | None = None,
     parent: Parent = "interpolate",
     input_model: Literal["interpolate", "triexp", "feng", "feng_infusion", "auto"] = "interpolate",
     delay: float = 0.0,
@@ -63,7 +65,8 @@ def map_(
         Dynamic image (.nii.gz), with its BIDS JSON beside it: frame times, unit, decay.
     input : Path
         Blood (TSV): time, plasma_radioactivity, metabolite_parent_fraction,
-        whole_blood_radioactivity; or time, AIF. Times count from injection.
+        whole_blood_radioactivity; or time, AIF. Times count from injection. Not needed
+        when every model has a reference region.
     json : Path
         JSON of the image, when it is not beside it.
     mask : Path
@@ -74,7 +77,8 @@ def map_(
     input_units : str
         Of the blood, unless a JSON beside it declares them.
     model : str
-        logan, ma1, spectral, separated by commas.
+        logan, ma1, spectral, 1tcm, 2tcm; srtm, srtm2, mrtm2, logan-ref with a reference
+        region; separated by commas.
     outcome : str
         VT; of spectral also K1, vB, IRF60, extrapolated, components.
     se : bool
@@ -89,6 +93,11 @@ def map_(
         Slowest rate of the spectrum, 1/min; 1 / end of the scan by default.
     beta_max : float
         Fastest rate of the spectrum, 1/min.
+    reference : str
+        Reference region: a name of the label image.
+    k2prime : float
+        Efflux rate of the reference in srtm2, mrtm2 and logan-ref, 1/min; from the data
+        by default.
     parent : str
         Model of the parent fraction.
     input_model : str
@@ -116,15 +125,22 @@ def map_(
     from ekbom.measures.pet.io.bids import read_scan
     from ekbom.measures.pet.io.image import read_image
     from ekbom.measures.pet.io.plain import read_input
+    from ekbom.measures.pet.reference_regional import find_reference, reference_notes
     from ekbom.measures.pet.regional import check_sizes
     from ekbom.measures.pet.regions import tissue_curve
     from ekbom.measures.pet.results import input_meta
+    from ekbom.measures.pet.settings import REFERENCE
     from ekbom.measures.pet.weights import weights as frame_weights
     from ekbom.nouns import Note
 
+    # the regional model is not run; it only says whether blood is needed
+    arterial = any(name not in REFERENCE for name in _words(model))
     settings = _settings(
         tstar=tstar if tstar == "auto" else _minutes(tstar),
         vB=vb,
+        model="srtm" if reference is not None and not arterial else "ma1",
+        reference=reference,
+        k2prime="auto" if k2prime is None else k2prime,
         parent=parent,
         input=input_model,
         weights=weights,
@@ -153,33 +169,50 @@ def map_(
             f"injection is {scan.injection_s:g} s from TimeZero; blood times count from injection"
         )
         notes.append(Note("blood-from-injection", text))
-    blood, said = read_input(
-        input, unit=input_units, sort=sort_blood, half_life=scan.frames.half_life
-    )
-    fitted = fit_input(
-        blood,
-        frames=scan.frames,
-        parent=settings.parent,
-        plasma="interpolate" if blood.plasma_is_parent else settings.input,
-        extrapolate=extrapolate_blood,
-    )
-    notes += [*said, *fitted.notes]
+    fitted = None
+    if settings.needs_blood:
+        if input is None:
+            raise Refused(
+                "The model needs blood.",
+                field="--input",
+                found="nothing",
+                expected=f"a table of blood for {model}",
+                mend="add --input, or use a model with a reference region",
+            )
+        blood, said = read_input(
+            input, unit=input_units, sort=sort_blood, half_life=scan.frames.half_life
+        )
+        fitted = fit_input(
+            blood,
+            frames=scan.frames,
+            parent=settings.parent,
+            plasma="interpolate" if blood.plasma_is_parent else settings.input,
+            extrapolate=extrapolate_blood,
+        )
+        notes += [*said, *fitted.notes]
     curves = images.regional_curves(dynamic, settings)
     regions = np.vstack([one.values for one in curves])
-    check_sizes(regions, fitted, file=image, trust=False, notes=notes)
+    labels = [label for one in curves for label in one.labels]
+    row = find_reference(labels, settings, dseg)
+    if row is not None:
+        notes += reference_notes(labels[row], scan.tracer)
     w = frame_weights(settings.weights, scan.frames, tissue_curve(curves))
-    used = fitted.input.shifted(delay / 60) if delay else fitted.input
+    used = None
+    if fitted is not None:
+        check_sizes(regions, fitted, file=image, trust=False, notes=notes)
+        used = fitted.input.shifted(delay / 60) if delay else fitted.input
     meta = {
         **scan.meta,
-        **input_meta(fitted),
+        **({} if fitted is None else input_meta(fitted)),
         "Weights": weights,
         "FrameWeights": [round(float(x), 6) for x in w],
         "Delay": {"Seconds": delay, "Fitted": False},
         "DecayConvention": "decay-corrected to injection",
     }
     made = images.maps_of(
-        dynamic, scan.frames, used, w, settings, regions=regions, tstar={}, meta=meta
-    )
+        dynamic, scan.frames, used, w, settings, regions=regions, tstar={}, meta=meta,
+        reference=None if row is None else regions[row],
+    )  # fmt: skip
     petprint.show_notes([*notes, *made.notes])
     _write(out, stem, made)
     petprint.line(f"{len(made.maps)} maps written to {out}")

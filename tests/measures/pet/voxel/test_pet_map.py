@@ -52,7 +52,7 @@ def test_maps_with_sidecars(root, tmp_path, capsys):
     ("change", "word"),
     [
         (["--tstar", "soon"], "--tstar"),
-        (["--model", "2tcm"], "--maps-model"),
+        (["--model", "3tcm"], "--maps-model"),
         (["--json", "none.json"], "--json"),
         (["--outcome", "BPND"], "BPND"),
     ],
@@ -61,3 +61,17 @@ def test_refusals(root, tmp_path, capsys, change, word):
     assert call([*arguments(root, tmp_path), *change]) == 2
     assert word in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_a_reference_region_needs_no_blood(root, tmp_path, capsys):
+    given = arguments(root, tmp_path)
+    blood = given.index("--input")
+    del given[blood : blood + 2]
+    more = ["--model", "srtm", "--outcome", "BPND,R1", "--reference", "right", "--fwhm", "0"]
+    assert call([*given, *more]) == 0
+    stem = f"sub-01_space-{tiny.SPACE}_desc-srtm"
+    values = nib.load(tmp_path / f"{stem}_BPND_mimap.nii.gz").get_fdata()
+    assert np.abs(values[tiny.labels() == 2]).max() < 0.01
+    assert "reference region" in capsys.readouterr().out
+    assert call([*given, "--model", "2tcm", "--outcome", "VT"]) == 2
+    assert "needs blood" in "".join(capsys.readouterr())
