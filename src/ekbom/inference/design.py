@@ -43,6 +43,10 @@ class Design:
         Names of the columns of ``matrix``.
     terms : tuple of str
         Terms of the formula, participant left out.
+    term_factors : tuple of tuple of str
+        Names that make up each term, in the order of ``terms``.
+    intercept : bool
+        Whether the formula has one.
     factors : mapping of str to tuple of str
         Categorical factors and their levels, in alphabetical order.
     covariates : mapping of str to float
@@ -54,8 +58,14 @@ class Design:
         Who and when, row by row; ``"n/a"`` without sessions.
     within : bool
         True when the formula holds ``participant``: effects are asked within persons.
+    centre : str
+        How covariates were centred: ``"mean"``, ``"group"`` or ``"none"``.
     table : pandas.DataFrame
         The columns used, before centring.
+    kept : (n,) int
+        Rows of the table that are rows of the design.
+    spec : object
+        What formulaic needs to make the same columns for other rows.
     dropped : tuple of str
         Rows left out, with the reason.
     warnings : tuple of str

@@ -14,7 +14,21 @@ from ekbom.inference.settings import Settings
 
 @dataclass(frozen=True)
 class Tally:
-    """How many voxels each rule of the mask removed."""
+    """How many voxels each rule of the mask removed.
+
+    Parameters
+    ----------
+    given : int
+        Voxels of the mask that was given.
+    not_finite, zero, constant : int
+        Removed for a value that is no number, an exact zero, no variance.
+    used : int
+        Voxels that remain.
+    under_threshold : int
+        Removed by the threshold.
+    zeros_kept : int
+        Voxels with an exact zero that were kept because zeros count.
+    """
 
     given: int
     not_finite: int

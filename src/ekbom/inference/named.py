@@ -44,6 +44,8 @@ class Effect:
         Row that gives the mean to which a difference is compared.
     over : str or None
         Factor of a difference, or covariate of a slope.
+    levels : tuple of str
+        The two levels of a difference, first less second.
     terms : tuple of str
         Terms of the formula that carry it.
     """
@@ -106,7 +108,18 @@ def effect(design: Design, text: str) -> Effect:
 
 
 def effect_names(design: Design) -> list[str]:
-    """Return the names of the effects that a design has, most asked first."""
+    """Return the names of the effects that a design has, most asked first.
+
+    Parameters
+    ----------
+    design : Design
+        From :func:`~ekbom.inference.design.build_design`.
+
+    Returns
+    -------
+    list of str
+        What may be asked for by name.
+    """
     names: list[str] = []
     for factor, levels in design.factors.items():
         for b, a in itertools.combinations(_ordered(levels), 2):

@@ -162,7 +162,20 @@ class Searched:
 
 
 def forming_threshold(found: Fit, settings: Settings) -> float:
-    """Return the statistic above which voxels are joined into clusters."""
+    """Return the statistic above which voxels are joined into clusters.
+
+    Parameters
+    ----------
+    found : Fit
+        Its kind of statistic and degrees of freedom.
+    settings : Settings
+        ``forming``, or ``forming_p`` from which it follows.
+
+    Returns
+    -------
+    float
+        t or F.
+    """
     if settings.forming is not None:
         return settings.forming
     if found.kind == "F":

@@ -248,7 +248,22 @@ _TOLD = ("volume", "stat", "rule", "p_svc", "p_svc_holm", "p_maxT_svc", "p_tfce_
 
 
 def bonferroni_threshold(found: Fit, settings: Settings, voxels: int) -> float:
-    """Return the statistic with Bonferroni-corrected p of alpha."""
+    """Return the statistic with Bonferroni-corrected p of alpha.
+
+    Parameters
+    ----------
+    found : Fit
+        Its kind of statistic and degrees of freedom.
+    settings : Settings
+        ``alpha`` and ``sign``.
+    voxels : int
+        How many are tested.
+
+    Returns
+    -------
+    float
+        t or F.
+    """
     p = settings.alpha / voxels
     if found.kind == "F":
         return float(stats.f.isf(p, found.df1, found.df))

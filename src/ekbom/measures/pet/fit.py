@@ -164,6 +164,7 @@ def fit(
     Returns
     -------
     KineticFit
+        Parameters, standard errors, flags and fitted curves, N regions long.
 
     Raises
     ------

@@ -119,6 +119,7 @@ def fit_input(
     Returns
     -------
     InputFit
+        The input function, and what was not chosen beside it.
 
     Raises
     ------

@@ -97,6 +97,7 @@ def choose(criteria: Mapping[str, ArrayLike]) -> Choice:
     Returns
     -------
     Choice
+        The model of each region, that of the study, and Akaike weights.
 
     Raises
     ------

@@ -71,10 +71,12 @@ def choose_tstar(
     input : InputFunction
     model : {"logan", "ma1", "patlak"}
     vB : float
-    weights, weight_reference, frame_mean
+    weights, weight_reference
         As of :func:`ekbom.measures.pet.fit.fit`.
     max_deviation : float
         Largest ``|residual / fitted|`` over the frames used.
+    frame_mean : {"decay-weighted", "plain"}
+        As of :func:`ekbom.measures.pet.fit.fit`.
 
     Returns
     -------

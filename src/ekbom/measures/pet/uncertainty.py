@@ -206,6 +206,7 @@ def bootstrap(
     Returns
     -------
     Bootstrap
+        Spread and bias of the outcome over the draws.
     """
     values = np.atleast_2d(np.asarray(tacs, dtype=np.float64))
     base = fit(

@@ -121,7 +121,7 @@ class Registrar(Protocol):
 
 
 def backends() -> tuple[str, ...]:
-    """Names of the backends there are, our own first.
+    """List the backends there are by name, our own first.
 
     Returns
     -------
