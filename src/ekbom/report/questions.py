@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from ekbom.report import answers, figures, numbers, style
+from ekbom.report import answers, figures, numbers, searched, style
 from ekbom.report.blocks import Block, Part
 from ekbom.report.columns import (
     VALUE,
@@ -24,7 +24,12 @@ from ekbom.report.columns import (
 from ekbom.report.output import Answered, Output
 from ekbom.study import names
 
-_INFERENCE = {"max-t": "max-T permutation", "parametric": "parametric, Holm"}
+_INFERENCE = {
+    "max-t": "max-T permutation",
+    "tfce": "TFCE, by permutation",
+    "rft": "random field",
+    "parametric": "parametric, Holm",
+}
 
 
 @dataclass(frozen=True)
@@ -191,7 +196,10 @@ def _facts(one: Asked, answer: Answered) -> list[tuple[str, Markup]]:
     facts: list[tuple[str, Markup]] = []
     n, rows = about.get("n"), about.get("rows")
     people = f"{n} ({rows} scans)" if n and rows and rows != n else n
-    count = nested(about, "permutations") if nested(about, "method") == "max-t" else None
+    method = None if is_reliability(answer) else nested(about, "method")
+    if method == "parametric" and answer.maps:
+        method = "parametric, Bonferroni over voxels"
+    count = nested(about, "permutations") if method in {"max-t", "tfce"} else None
     every = ", all there are" if nested(about, "exhaustive") else ""
     for label, value in (
         ("Outcome", about.get("outcome") or one.plan.get("outcome")),
@@ -200,7 +208,8 @@ def _facts(one: Asked, answer: Answered) -> list[tuple[str, Markup]]:
         ("Model", one.plan.get("model")),
         ("Effect", one.plan.get("test")),
         ("People", people),
-        ("Inference", None if is_reliability(answer) else nested(about, "method")),
+        ("Voxels", searched.tested(answer)),
+        ("Inference", method),
         ("Relabellings", numbers.whole(float(count)) + every if count else None),
         ("Seed", about.get("seed")),
     ):

@@ -10,17 +10,12 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ekbom.report import brain, data, figures, lines, numbers, style
+from ekbom.report import brain, data, figures, lines, numbers, searched, style
 from ekbom.report.blocks import Block
-from ekbom.report.columns import alpha_of, effect_of, nested, outcome_of, pick, unit_of
-from ekbom.report.grid import Cell, Grid, Head, build
+from ekbom.report.columns import alpha_of, effect_of, nested, outcome_of, unit_of
 from ekbom.report.output import Answered, read_table
-from ekbom.report.regiontables import limits
 
 _STATISTICS = ("stat-t_statmap", "stat-F_statmap", "stat-z_statmap")
-#: Maps of -log10 p corrected over voxels; the permuted one first.
-_CORRECTED = ("pmap-fweMaxT_statmap", "pmap-fweBonferroni_statmap")
-_RULE = ("permutation of the maximum", "Bonferroni")
 
 
 def blocks(answer: Answered, key: str) -> list[Block]:
@@ -44,11 +39,12 @@ def blocks(answer: Answered, key: str) -> list[Block]:
     statistic = brain.load(answer.maps[name])
     symbol = name.removeprefix("stat-").split("_")[0]
     space = space_of(answer.maps[name])
-    significant, said = _significant(answer, statistic)
+    rule = searched.rule(answer)
+    significant, said = _significant(answer, statistic, rule)
     mean_name = next((n for n in answer.maps if "mean" in n), None)
     mean = brain.load(answer.maps[mean_name]) if mean_name else None
     under, under_name = brain.background(space, mean, statistic)
-    start, wise = _thresholds(answer, statistic)
+    start, (wise, of) = _start(answer, statistic), searched.threshold(answer)
     shown = significant if significant is not None and significant.values.any() else None
     drawn = brain.mosaic(under, statistic, shown, full=wise, label=f"{symbol} statistic")
     step = " × ".join(f"{s:g}" for s in statistic.step)
@@ -57,23 +53,13 @@ def blocks(answer: Answered, key: str) -> list[Block]:
     ).format(under_name, space, step, said)
     alt = f"Axial slices of the {symbol} map of {effect_of(answer)}; peaks are in the table."
     out = [Block("figure", style.svg(drawn, key=f"mosaic{key}", alt=alt), words)]
+    out += searched.tables(answer, rule, f"viewer-{key}")
     peaks = answer.table("peaks")
-    if len(peaks):
-        out.append(Block("grid", _peaks(answer, peaks, f"viewer-{key}")))
-        every = [c for c in peaks.columns if c not in {"unit", "question"}]
-        whole = build(
-            peaks,
-            [c for c in every if not c.endswith(("_low", "_high"))],
-            caption="Every column of the table",
-            about=answer.columns.get("peaks", {}),
-            intervals=limits(every),
-        )
-        out.append(Block("grid", whole, fold="Every column of this table"))
     seen = brain.viewer(statistic, _labels(answer), threshold=start, name=symbol, full=wise)
     below = brain.grey_volume(under)
     digest = hashlib.sha256(below["data"].encode()).hexdigest()[:12]
     level = numbers.level(alpha_of(answer))
-    said = f"family-wise p < {level} at {numbers.number(wise)}" if wise else ""
+    said = f"family-wise p ≤ {level} at {numbers.number(wise)} ({of})" if wise else ""
     content = {
         "said": said,
         "id": f"viewer-{key}",
@@ -91,71 +77,39 @@ def space_of(path: Path) -> str:
     return found[0].removeprefix("space-") if found else "unknown"
 
 
-def _significant(answer: Answered, statistic: brain.Image) -> tuple[brain.Image | None, str]:
-    alpha = alpha_of(answer)
-    name = next((n for n in _CORRECTED if n in answer.maps), None)
-    if name is None:
+def _significant(
+    answer: Answered, statistic: brain.Image, rule: searched.Rule | None
+) -> tuple[brain.Image | None, str]:
+    if rule is None:
         return None, "No corrected map was made."
-    image = brain.load(answer.maps[name])
-    rule = _RULE[_CORRECTED.index(name)]
-    # A p of 1 is stored as 0, which reads as missing: not significant either way.
-    hit = np.nan_to_num(image.values) > -np.log10(alpha)
+    alpha = alpha_of(answer)
+    if rule.map:
+        image = brain.load(answer.maps[rule.map])
+        # A p of 1 is stored as 0, which reads as missing: not significant either way.
+        # Maps are float32: a p of just alpha must not be lost to rounding.
+        hit = np.nan_to_num(image.values) >= -np.log10(alpha) - 1e-5
+    else:
+        image = statistic
+        toward = {"positive": 1.0, "negative": -1.0}.get(str(nested(answer.about, "sign")))
+        height = np.abs(image.values) if toward is None else toward * image.values
+        # A corrected p falls as the statistic rises, so the threshold says the same.
+        hit = np.nan_to_num(height) >= rule.threshold
     shown = np.where(np.isfinite(statistic.values) & hit, 1.0, 0.0)
     count = int(shown.sum())
-    level = f"family-wise p < {numbers.level(alpha)} ({rule})"
-    said = f"{numbers.whole(count)} voxels are" if count else "No voxel is"
-    return brain.Image(shown, image.affine), f"{said} significant at {level}."
+    level = f"family-wise p ≤ {numbers.level(alpha)} ({rule.words})"
+    said = f"{numbers.whole(count)} voxels are" if count > 1 else "1 voxel is"
+    return (
+        brain.Image(shown, image.affine),
+        f"{said if count else 'No voxel is'} significant at {level}.",
+    )
 
 
-def _thresholds(answer: Answered, statistic: brain.Image) -> tuple[float, float | None]:
-    """Return where the viewer starts, and the family-wise threshold when it is known."""
+def _start(answer: Answered, statistic: brain.Image) -> float:
+    """Return where the viewer starts: at the forming threshold when it is known."""
     formed = nested(answer.about, "forming_threshold")
-    wise = nested(answer.about, "threshold") or nested(answer.about, "bonferroni_threshold")
     finite = np.abs(statistic.values[np.isfinite(statistic.values)])
     start = float(np.quantile(finite, 0.95)) if finite.size else 0.0
-    known = isinstance(wise, (int, float))
-    return (
-        float(formed) if isinstance(formed, (int, float)) else start,
-        float(wise) if known and wise is not None else None,
-    )
-
-
-def _peaks(answer: Answered, peaks: pd.DataFrame, viewer: str) -> Grid:
-    intervals = limits(list(peaks.columns))
-    shown = ("cluster", "peak", "x", "y", "z", "label", "k_vox", "T", "F", "effect", "p_unc")
-    columns = [c for c in (*shown, "p_maxT", "p_bonf") if c in peaks]
-    p = pick(peaks, ("p_maxT", "p_bonf"))
-    columns = [c for c in columns if not (c == "p_bonf" and p == "p_maxT")]
-    alpha = alpha_of(answer)
-    grid = build(
-        peaks,
-        columns,
-        caption="Peaks; coordinates in mm, choose one to see it in the viewer",
-        about=answer.columns.get("peaks", {}),
-        intervals=intervals,
-        labels={
-            "x": "x",
-            "y": "y",
-            "z": "z",
-            "peak": "Peak",
-            "cluster": "Cluster",
-            "F": Markup("<i>F</i>"),
-        },
-        strong=(lambda row: bool(row[p] < alpha)) if p else None,
-        notes=["Values at peaks are chosen for being large; region means are not."],
-    )
-    if not {"x", "y", "z"} <= set(peaks):
-        return grid
-    heads = [Head(Markup(""), "", False), *grid.heads]
-    rows = []
-    for row, (_, peak) in zip(grid.rows, peaks.iterrows(), strict=True):
-        at = " ".join(f"{float(peak[c]):g}" for c in ("x", "y", "z"))
-        link = Markup(
-            '<button type="button" class="goto" data-goto="{}" data-at="{}" '
-            'aria-label="show {} in the viewer">show</button>'
-        ).format(viewer, at, at)
-        rows.append([Cell(link), *row])
-    return Grid(grid.caption, heads, rows, grid.notes)
+    return float(formed) if isinstance(formed, (int, float)) else start
 
 
 def _at_peaks(answer: Answered, peaks: pd.DataFrame, key: str) -> list[Block]:

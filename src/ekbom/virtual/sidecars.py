@@ -62,8 +62,9 @@ def description(
     dict
         JSON content.
     """
+    said = "" if "simulated" in design.title.lower() else " (simulated)"
     return {
-        "Name": name or f"{design.title} (simulated)",
+        "Name": name or f"{design.title}{said}",
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": kind,
         "License": "CC0",
