@@ -131,6 +131,8 @@ class TestNames:
             Study.open(study), (), {"legs": ["PLMS_index"], "fake": ["VT"]}, [one, many]
         )
         assert names.column("legs.PLMS_index", UNITS) == [12.5, None, None]
+        runs = [Unit("sub-01", "one", "1"), Unit("sub-01", "one", "2"), Unit("sub-01", "two", "1")]
+        assert names.column("legs.PLMS_index", runs) == [12.5, 12.5, None]
         assert names.is_score("legs.PLMS_index")
         with pytest.raises(Refused, match="not one number a scan"):
             names.column("fake.VT", UNITS)

@@ -277,5 +277,5 @@ def _scores(frame: pd.DataFrame, measure: str) -> Part:
     grid = build(
         wide, list(wide.columns), caption=Markup("{}: numbers of each scan").format(measure)
     )
-    title = Markup("Scores <small>{}</small>").format(measure)
+    title = Markup("Scores: {}").format(measure)
     return Part(f"scores-{measure}", title, [Block("grid", grid, fold="All scans")])

@@ -279,8 +279,10 @@ class Names:
         values = []
         for unit in units:
             label = (unit.participant, unit.session, unit.run)
+            # What is known of a session holds for its runs, and of a person for all sessions.
+            session = (unit.participant, unit.session, None)
             whole = (unit.participant, None, None)
-            values.append(_clean(found.get(label, found.get(whole))))
+            values.append(_clean(found.get(label, found.get(session, found.get(whole)))))
         return values
 
 
