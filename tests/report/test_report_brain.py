@@ -8,9 +8,11 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
-from ekbom.report import brain, style
+from ekbom.report import brain, searched, style, voxels
+from ekbom.report.output import Answered
 
 
 def unpack(volume: dict, kind: str) -> np.ndarray:
@@ -104,3 +106,89 @@ def test_slices_go_through_what_is_significant(image: brain.Image) -> None:
     assert -4.0 in moved
     assert len(moved) == len(plain) == 3
     assert moved == sorted(moved)
+
+
+def searched_answer(folder: Path, method: str, **meta: object) -> Answered:
+    """Return an answer over three voxels whose rules find 1, 2 and 3 of them."""
+    maps = {}
+    for name, values in (
+        ("stat-t_statmap", [-9.0, 7.0, -5.0]),
+        ("pmap-fweTfce_statmap", -np.log10([0.01, 0.05, 0.05])),
+        ("pmap-fweMaxT_statmap", -np.log10([0.01, 0.05, 0.2])),
+        ("pmap-fweBonferroni_statmap", -np.log10([0.01, 0.2, 0.4])),
+    ):
+        maps[name] = folder / f"space-orig_desc-x_{name}.nii.gz"
+        image = np.full((4, 4, 3), 0.01, np.float32)
+        image[:3, 1, 1] = values
+        nib.save(nib.Nifti1Image(image, np.eye(4)), maps[name])
+    about = {"meta": {"method": method, "alpha": 0.05, "sign": "two-sided", **meta}}
+    peaks = pd.DataFrame(
+        {"x": [0.0], "y": 0.0, "z": 0.0, "T": -9.0, "p_tfce": 0.01, "p_extent": 0.02}
+    )
+    volumes = pd.DataFrame(
+        {
+            "volume": ["thalamus", "insula"],
+            **{c: [0.0, 1.0] for c in "xyz"},
+            "p_svc": [0.04, 0.3],
+            "p_svc_holm": [0.08, 0.3],
+            "p_tfce_svc": [0.01, 0.2],
+            "p_tfce_svc_holm": [0.02, 0.2],
+            "post_hoc": ["False", "True"],
+        }
+    )
+    return Answered(folder, "x", about, {"peaks": peaks, "volumes": volumes}, {}, maps)
+
+
+@pytest.mark.parametrize(
+    ("method", "count", "words"),
+    [
+        ("tfce", 3, "largest TFCE"),
+        ("max-t", 2, "permutation of the maximum"),
+        ("parametric", 1, "Bonferroni"),
+        ("rft", 2, "random field"),
+    ],
+)
+def test_voxels_are_significant_by_the_method(
+    tmp_path: Path, method: str, count: int, words: str
+) -> None:
+    answer = searched_answer(tmp_path, method, field={"threshold": 6.5}, threshold=7.0)
+    said = next(b.caption for b in voxels.blocks(answer, "k") if b.kind == "figure")
+    verb = "voxel is" if count == 1 else "voxels are"
+    assert f"{count} {verb} significant at family-wise p ≤ .05 (" in said
+    assert words in said
+    told = {"rft": (6.5, "random field"), "tfce": (7.0, "maximum")}.get(method, (7.0, ""))
+    found = searched.threshold(answer)
+    assert found[0] == told[0]
+    assert told[1] in found[1]
+
+
+def test_the_threshold_of_the_mask_is_no_significance(tmp_path: Path) -> None:
+    answer = searched_answer(tmp_path, "parametric", bonferroni_threshold=8.0)
+    answer.about["inference"] = {"threshold": 0.5}
+    assert searched.threshold(answer) == (8.0, "Bonferroni")
+
+
+def test_volumes_stand_out_by_the_method_over_all_of_them(tmp_path: Path) -> None:
+    bold = {}
+    for method in ("tfce", "rft"):
+        answer = searched_answer(tmp_path, method, field={"threshold": 6.5})
+        rule = searched.rule(answer)
+        grid = searched.tables(answer, rule, "v")[0].content
+        bold[method] = [row[0].strong for row in grid.rows]
+        assert "Declared after the data had been seen: insula." in grid.notes
+    assert bold == {"tfce": [True, False], "rft": [False, False]}
+
+
+def test_voxel_tally_is_told(tmp_path: Path) -> None:
+    tally = {"given": 9, "used": 3, "zero": 4, "not_finite": 2, "constant": 0}
+    told = searched.tested(searched_answer(tmp_path, "tfce", mask=tally))
+    assert told == "3 tested of 9; left out: 2 not finite in somebody, 4 0 in somebody"
+
+
+def test_peaks_show_what_there_is(tmp_path: Path) -> None:
+    answer = searched_answer(tmp_path, "tfce")
+    grid = searched.tables(answer, searched.rule(answer), "v")[2].content
+    heads = [str(h.label) for h in grid.heads]
+    assert heads[-2:] == ["<i>p</i><sub>TFCE</sub>", "<i>p</i><sub>extent</sub>"]
+    assert "<i>p</i><sub>mass</sub>" not in heads
+    assert grid.rows[0][0].strong

@@ -10,11 +10,16 @@ import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
+from ekbom import virtual
 from ekbom.errors import Refused
+from ekbom.measures.pet.delay import Delay
+from ekbom.measures.pet.qc import delay_figure
 from ekbom.report import render
+from ekbom.virtual import sidecars
 
 from . import example_out
 
@@ -303,3 +308,13 @@ def test_command_writes_the_same(out: Path, page: str, tmp_path: Path) -> None:
     assert call(["report", str(out), "--to", str(place)]) == 0
     assert place.read_text("utf-8") == page
     assert call(["report", str(tmp_path / "nowhere")]) == 2
+
+
+def test_captions_hold_no_nan_and_titles_say_simulated_once() -> None:
+    t = np.linspace(-1.0, 1.0, 5)
+    flagged = Delay(0.0, float("nan"), t, 1.0 + t**2, "delay_flat", 0.1)
+    found = Delay(0.1, 0.05, t, 1.0 + t**2, "", 0.1)
+    assert "SE" not in delay_figure(flagged).caption
+    assert "6.0 s (SE 3.0 s)." in delay_figure(found).caption
+    name = sidecars.description(virtual.load("demo"), "quick", 1)["Name"]
+    assert name.lower().count("simulated") == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -145,7 +146,7 @@ def tables(answer: Answered, by: Rule | None, viewer: str) -> list[Block]:
     Returns
     -------
     list of Block
-        Volumes first, because they were declared; whole tables are folded.
+        Volumes first, because they were declared; tables with every column are folded.
     """
     out = []
     for name, made in (("volumes", _volumes), ("peaks", _peaks), ("clusters", _clusters)):
@@ -153,7 +154,7 @@ def tables(answer: Answered, by: Rule | None, viewer: str) -> list[Block]:
         if not len(frame):
             continue
         grid = _linked(made(answer, frame, by), frame, viewer)
-        out.append(Block("grid", grid, fold="Clusters" if name == "clusters" else ""))
+        out.append(Block("grid", grid))
         every = [c for c in frame.columns if c not in {"unit", "question"}]
         whole = build(
             frame,
@@ -170,16 +171,21 @@ def tables(answer: Answered, by: Rule | None, viewer: str) -> list[Block]:
 def _peaks(answer: Answered, peaks: pd.DataFrame, by: Rule | None) -> Grid:
     column = by.column if by is not None and by.column in peaks else None
     columns = [
-        *("cluster", "peak", "x", "y", "z", "label", "k_vox", "T", "F", "effect", "p_unc"),
-        *("p_tfce", "p_maxT", "p_rft_peak", "p_fdr", "p_extent", "p_mass"),
+        *("cluster", "peak", "x", "y", "z", "label", "T", "F", "effect", "p_unc"),
+        *("p_tfce", "p_maxT", "p_rft_peak", "p_fdr"),
     ]
     if column == "p_bonf":
         columns.insert(columns.index("p_unc") + 1, "p_bonf")
     notes: list[str | Markup] = [
         "Values at peaks are chosen for being large; region means are not."
     ]
-    if {"p_extent", "p_mass"} & set(peaks):
-        notes.append("p of extent and mass are those of the whole cluster, not of the peak.")
+    if "p_rft_peak" in peaks:
+        notes.append(Markup("{}: {}.").format(head("p_rft_peak", {}), _FIELD))
+    if not len(answer.table("clusters")):  # otherwise what is of clusters stands there
+        columns.insert(columns.index("T"), "k_vox")
+        columns += ["p_extent", "p_mass"]
+        if {"p_extent", "p_mass"} & set(peaks):
+            notes.append("p of extent and mass are those of the whole cluster, not of the peak.")
     return build(
         peaks,
         columns,
@@ -196,7 +202,7 @@ def _clusters(answer: Answered, frame: pd.DataFrame, by: Rule | None) -> Grid:
     formed = nested(answer.about, "forming_threshold")
     above = f" above {numbers.number(formed)}" if isinstance(formed, (int, float)) else ""
     columns = [
-        *("cluster", "x", "y", "z", "label", "peak_label", "k_vox", "k_mm3", "top"),
+        *("cluster", "x", "y", "z", "label", "peak_label", "k_vox", "top"),
         *("p_rft_cluster", "p_fdr_cluster", "p_extent", "p_mass", "p_tfce"),
     ]
     return build(
@@ -221,15 +227,21 @@ def _clusters(answer: Answered, frame: pd.DataFrame, by: Rule | None) -> Grid:
 def _volumes(answer: Answered, frame: pd.DataFrame, by: Rule | None) -> Grid:
     holm = "_holm" if len(frame) > 1 else ""
     column = by.volume + holm if by is not None and by.volume + holm in frame else None
-    columns = [
-        *("volume", "shape", "k_vox", "x", "y", "z", "label", "T", "F", "effect", "p_unc"),
-        *(f"{p}{end}" for p in ("p_tfce_svc", "p_maxT_svc", "p_svc") for end in ("", holm)),
-    ]
+    columns = ["volume", "k_vox", "x", "y", "z", "label", "T", "F", "effect"]
+    if column:
+        columns += [column.removesuffix("_holm"), column]
+    columns += ["p_tfce_svc", "p_maxT_svc", "p_svc"]
     late = frame["post_hoc"].astype(str).str.lower() == "true" if "post_hoc" in frame else None
     notes: list[str | Markup] = ["Each row is the largest statistic in its volume."]
+    if {"volume", "shape"} <= set(frame):
+        shapes = zip(frame["volume"].astype(str), frame["shape"].astype(str), strict=True)
+        told = "; ".join(f"{name}: {what}" for name, what in shapes)
+        notes.append(re.sub(r"(?<!\w)-(?=\d)", numbers.MINUS, told) + ".")
     if late is not None and late.any():
         names = ", ".join(frame.loc[late, "volume"].astype(str))
         notes.append(f"Declared after the data had been seen: {names}.")
+    if "p_svc" in frame:
+        notes.append(Markup("{}: {}.").format(head("p_svc", {}), _FIELD))
     if holm:
         notes.append("Holm: corrected over the declared volumes as well.")
     return build(
@@ -238,7 +250,7 @@ def _volumes(answer: Answered, frame: pd.DataFrame, by: Rule | None) -> Grid:
         caption="Declared search volumes; p corrected over the voxels of each",
         about=answer.columns.get("volumes", {}),
         intervals=limits(list(frame.columns)),
-        labels={**_PLACE, "volume": "Volume", "shape": "Shape"},
+        labels={**_PLACE, "volume": "Volume"},
         strong=_strong(answer, column),
         notes=[*notes, *_bold(answer, column)],
     )
@@ -267,7 +279,8 @@ def _linked(grid: Grid, frame: pd.DataFrame, viewer: str) -> Grid:
             '<button type="button" class="goto" data-goto="{}" data-at="{}" '
             'aria-label="show {} in the viewer">show</button>'
         ).format(viewer, at, at)
-        rows.append([Cell(link), *row])
+        # The look of a row is that of its first cell.
+        rows.append([Cell(link, strong=bool(row) and row[0].strong), *row])
     return Grid(grid.caption, heads, rows, grid.notes)
 
 

@@ -357,7 +357,7 @@ def delay_figure(delay: Delay, *, name: str = "desc-delay") -> Figure:
         axes.axvline(60 * delay.value, color=_RED, lw=0.9)
         axes.set(xlabel="delay, s", ylabel="weighted residual sum of squares")
         data = _svg(canvas)
-    # At an end of the range the profile has no curvature, and the delay no standard error.
+    # A flagged delay has no standard error.
     error = f" (SE {60 * delay.se:.1f} s)" if math.isfinite(delay.se) else ""
     used = f"; {delay.flag}: 0 s was used." if delay.flag else "."
     caption = f"Delay of tissue after the sampling site: {60 * delay.value:.1f} s{error}{used}"
