@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ekbom.measures.pet import select
 from ekbom.measures.pet.fit import KineticFit
 from ekbom.measures.pet.input_fit import InputFit
 from ekbom.measures.pet.io.bids import Scan
@@ -218,11 +219,7 @@ def akaike_weights(aicc: Mapping[str, Array]) -> dict[str, Array]:
     models = [name for name in aicc if name in ("1tcm", "2tcm")]
     if len(models) < 2:
         return {}
-    values = np.array([aicc[name] for name in models])
-    best = values.min(axis=0)
-    with np.errstate(invalid="ignore"):
-        share = np.exp(-(values - best) / 2)
-    share /= share.sum(axis=0)
+    share = select.akaike_weights([aicc[name] for name in models])
     return dict(zip(models, share, strict=True))
 
 
