@@ -11,6 +11,7 @@ from ekbom.inference.formula import formula_names
 from ekbom.inference.glm import fit
 from ekbom.inference.influence import influence
 from ekbom.inference.lattice import lattice
+from ekbom.inference.longitudinal import mmrm, repeated
 from ekbom.inference.named import Effect, effect, effect_names
 from ekbom.inference.permute.engine import permute
 from ekbom.inference.regions import answer_regions
@@ -38,8 +39,10 @@ __all__ = [
     "formula_names",
     "influence",
     "lattice",
+    "mmrm",
     "model",
     "permute",
     "reliability",
+    "repeated",
     "tfce",
 ]

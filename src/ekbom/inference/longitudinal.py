@@ -244,7 +244,7 @@ def mmrm(
     extra = np.empty((n, 0)) if covariates is None else np.asarray(covariates, float).reshape(n, -1)
     start = None if baseline is None else np.asarray(baseline, float)
     seen = np.isfinite(y)
-    used = seen.any(axis=1)
+    used = np.asarray(seen.any(axis=1), bool)
     _complete("baseline", np.empty((n, 0)) if start is None else start[:, None], used)
     _complete("covariates", extra, used)
     counts = {(a, v): int(seen[group == a, j].sum()) for a in arms for j, v in enumerate(names)}

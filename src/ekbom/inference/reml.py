@@ -274,7 +274,7 @@ def _likelihood(stack: Stack, theta: NDArray[np.float64], n: int) -> _Point | No
         root = np.linalg.cholesky(xx)
     except np.linalg.LinAlgError:
         return None
-    cov = np.linalg.inv(xx)
+    cov: NDArray[np.float64] = np.asarray(np.linalg.inv(xx), np.float64)
     beta = cov @ whole[:q, q]
     t = np.append(-beta, 1.0)
     a = first.reshape(k, u, u)
@@ -321,11 +321,11 @@ def _fitted(
     cov, a, b = point.cov, point.first, point.second
     try:
         np.linalg.cholesky(point.observed)
-        theta_cov = np.linalg.inv(point.observed)
+        theta_cov = np.asarray(np.linalg.inv(point.observed), np.float64)
     except np.linalg.LinAlgError:
         theta_cov = np.full((k, k), np.nan)
         converged, why = False, why or "the likelihood is flat at its maximum"
-    expected_cov = np.linalg.pinv(point.expected)
+    expected_cov = np.asarray(np.linalg.pinv(point.expected), np.float64)
     middle = b - np.einsum("kij,jm,lmn->klin", a, cov, a, optimize=True)
     extra = np.einsum("kl,klij->ij", expected_cov, middle)
     adjusted = cov + 2.0 * cov @ extra @ cov
