@@ -100,6 +100,7 @@ def detect(
     *,
     channels: str = "",
     ecg: str | None = None,
+    unit: str | None = None,
     on: float = 8.0,
     off: float = 2.0,
     hold: float = 0.5,
@@ -116,13 +117,15 @@ def detect(
     Parameters
     ----------
     edf
-        Recording, EDF or EDF+.
+        Recording, EDF, EDF+ or BDF; EEGLAB and BrainVision with the extra `mne`.
     out
         Output folder.
     channels
         Leg channels with commas, LABEL or LABEL=L; by their labels when left out.
     ecg
         ECG channel; by its label when left out, `none` for none.
+    unit
+        V, mV, uV or nV, only for a format whose header has no unit (EEGLAB).
     on
         uV above rest that start a movement.
     off
@@ -141,11 +144,12 @@ def detect(
     from ekbom.measures.legs.detect import detect as find_movements
     from ekbom.measures.legs.detect import rethreshold
     from ekbom.measures.legs.figures import snippet_figure
-    from ekbom.measures.legs.io.edf import ecg_channel, leg_channels, open_edf
+    from ekbom.measures.legs.io.edf import ecg_channel, leg_channels
+    from ekbom.measures.legs.io.foreign import open_recording
 
     asked = _settings(rules=_split(rules), on=on, off=off, hold=hold, figures=figures, seed=seed,
                       ecg="none" if ecg == "none" else "auto")  # fmt: skip
-    opened = open_edf(edf)
+    opened = open_recording(edf, unit)
     legs = leg_channels(opened, _split(channels))
     heart = None if ecg == "none" else ecg_channel(opened, ecg)
     found = find_movements(legs, heart, asked.detection())

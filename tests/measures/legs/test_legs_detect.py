@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -264,3 +265,19 @@ def test_agreement_is_one_to_one():
     assert np.isnan(agree(Marks.of([]), Marks.of([])).f1)
     other = agree(Marks.of([10.0], 2.0, "R"), true)
     assert other.hits == 0
+
+
+def test_memory_stays_below_three_signals():
+    """Above what is loaded, in float64 of one channel: the filter works in chunks."""
+    n = int(2 * 3600 * 512)
+    rng = np.random.default_rng(4)
+    raw = np.round(rng.normal(0, 300, n)).astype(np.int16)
+    channel = Channel("EMG LAT", LEFT, raw, 512.0, 0.01)
+    detect([Channel("EMG LAT", LEFT, raw[:30_000], 512.0, 0.01)])  # compile first
+    tracemalloc.start()
+    try:
+        detect([channel], threads=1)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 3 * 8 * n

@@ -17,7 +17,7 @@ from ekbom.measures.legs.io import words
 from ekbom.measures.legs.io.annotations import Annotations, Row, sort_out
 
 #: Microvolts of one unit; both spellings of micro, in either encoding of a header.
-_UNITS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "\u00b5v": 1.0, "\u03bcv": 1.0, "nv": 1e-3}
+UNITS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "\u00b5v": 1.0, "\u03bcv": 1.0, "nv": 1e-3}
 
 
 @dataclass(frozen=True)
@@ -157,7 +157,7 @@ def channel(opened: Signals, label: str, leg: int | None = None) -> Channel:
             expected=", ".join(opened.labels) or "a file with signals",
         )
     k = lowered.index(label.strip().lower())
-    factor = _UNITS.get(opened.units[k].lower())
+    factor = UNITS.get(opened.units[k].lower())
     if factor is None:
         raise Refused(
             "The unit of a channel is not one of voltage.",
@@ -177,7 +177,7 @@ def channel(opened: Signals, label: str, leg: int | None = None) -> Channel:
         float(signal.sampling_frequency),
         factor * span,
         factor * (signal.physical_min - span * low),
-        (float(low), float(high)),
+        getattr(signal, "rails", (float(low), float(high))),
     )
 
 
@@ -234,7 +234,7 @@ def ecg_channel(opened: Signals, name: str | None = None) -> Channel | None:
     if name is not None:
         return channel(opened, name, UNKNOWN)
     for label, unit in zip(opened.labels, opened.units, strict=True):
-        if words.is_ecg_channel(label) and unit.lower() in _UNITS:
+        if words.is_ecg_channel(label) and unit.lower() in UNITS:
             return channel(opened, label, UNKNOWN)
     return None
 
@@ -266,7 +266,7 @@ def edf_bytes(
     """
     import edfio
 
-    factor = _UNITS[unit.lower()]
+    factor = UNITS[unit.lower()]
     signals = []
     for label, values, fs in channels:
         reach = max(float(np.max(np.abs(values), initial=0.0)) / factor, 1e-6)

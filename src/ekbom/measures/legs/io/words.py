@@ -25,11 +25,16 @@ _RK = {"s1": N1, "s2": N2, "s3": N3, "s4": N3, "stage 1": N1, "stage 2": N2, "st
 _LM = re.compile(r"\b(limb|leg) movements?\b|^p?lms?\b|^plm[sw]\b|^clm\b|^nonclm\b")
 _LIGHTS_OFF = re.compile(r"\blights? ?(off|out)\b|^lo$")
 _LIGHTS_ON = re.compile(r"\blights? ?on\b")
-_LEFT = re.compile(r"(?<![a-z])(left|lat|l)(?![a-z])|^plml|^lleg|(?<![a-z])l[ _-]?(leg|tib)|_l$")
-_RIGHT = re.compile(r"(?<![a-z])(right|rat|r)(?![a-z])|^plmr|^rleg|(?<![a-z])r[ _-]?(leg|tib)|_r$")
+#: ``sx`` (sinistra) and ``dx`` (destra) are left and right in Italian recordings.
+_LEFT = re.compile(
+    r"(?<![a-z])(left|lat|l|sx\d?|sin)(?![a-z])|^plml|^lleg|(?<![a-z])l[ _-]?(leg|tib)|_l$"
+)
+_RIGHT = re.compile(
+    r"(?<![a-z])(right|rat|r|dx\d?)(?![a-z])|^plmr|^rleg|(?<![a-z])r[ _-]?(leg|tib)|_r$"
+)
 _LEG_CHANNEL = re.compile(
     r"(?<![a-z])(leg|legs|lleg|rleg|lat|rat|tib|tibialis|plm|plml|plmr|ltib|rtib)(?![a-z])"
-    r"|leg[lr12](?![a-z])|tib[lr](?![a-z])|(?<![a-z])[lr][ _-]?(leg|tib)"
+    r"|leg[lr12](?![a-z])|tib[lr](?![a-z])|(?<![a-z])[lr][ _-]?(leg|tib)|^[sd]x1-[sd]x2$"
 )
 _ECG = re.compile(r"(?<![a-z])(ecg|ekg)")
 
