@@ -269,7 +269,7 @@ def test_agreement_is_one_to_one():
 
 def test_memory_stays_below_three_signals():
     """Above what is loaded, in float64 of one channel: the filter works in chunks."""
-    n = int(2 * 3600 * 512)
+    n = 2 * 3600 * 512
     rng = np.random.default_rng(4)
     raw = np.round(rng.normal(0, 300, n)).astype(np.int16)
     channel = Channel("EMG LAT", LEFT, raw, 512.0, 0.01)
