@@ -11,6 +11,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ekbom.errors import Refused
+from ekbom.measures.legs.events import UNKNOWN
 from ekbom.measures.legs.io import words
 from ekbom.measures.legs.io.annotations import Annotations, Row, sort_out
 
@@ -47,14 +48,14 @@ def read_dreams(path: str | Path) -> Annotations:
         A line that does not fit its title, or a stage that is not known.
     """
     path = Path(path)
-    lines = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
-    lines = [(k + 1, line.strip()) for k, line in enumerate(lines) if line.strip()]
+    text = path.read_text(encoding="utf-8-sig", errors="replace").splitlines()
+    lines = [(k + 1, line.strip()) for k, line in enumerate(text) if line.strip()]
     title = lines[0][1].strip("[]").strip()
     if "hypnogram" in title.lower():
         rows = [_stage(path, k, number, line) for k, (number, line) in enumerate(lines[1:])]
         return sort_out(rows, path)
     place = title.rpartition("/")[2].strip()
-    leg = place if words.leg_of(place) != words.UNKNOWN else ""
+    leg = place if words.leg_of(place) != UNKNOWN else ""
     return sort_out([_event(path, number, line, leg) for number, line in lines[1:]], path)
 
 
