@@ -89,6 +89,8 @@ class State:
         Part of the model.
     identity : str
         ChEBI or UniProt identifier, if it has one.
+    slow : bool
+        Whether it changes over days to months, so that days may be skipped.
     """
 
     id: str
@@ -98,6 +100,7 @@ class State:
     doc: str
     block: str
     identity: str = ""
+    slow: bool = False
 
 
 @dataclass(frozen=True)
