@@ -99,6 +99,8 @@ def anatomy(sources: tuple[Source, ...], resolution: float) -> Anatomy:
             labels[(weights[..., s] >= least) & (inside > 0.5)] = sources[s].index
     weights[..., by_name["OtherGrey"]] = np.clip(grey_left, 0.0, None)
     weights[..., by_name["White"]] = np.clip(white_left, 0.0, None)
+    if "CSF" in by_name:
+        weights[..., by_name["CSF"]] = np.where(base.brain, np.clip(1.0 - grey - white, 0, 1), 0.0)
     for array in (weights, labels):
         array.setflags(write=False)
     return Anatomy(base.grid, SPACE, weights, labels, base.brain)

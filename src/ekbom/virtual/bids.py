@@ -129,7 +129,13 @@ def _cell(value: object) -> str:
 
 
 def write_nifti(
-    path: Path, values: NDArray[Any], affine: NDArray[np.float64], *, scaled: bool
+    path: Path,
+    values: NDArray[Any],
+    affine: NDArray[np.float64],
+    *,
+    scaled: bool,
+    native: bool = False,
+    factor: float = 1.0,
 ) -> None:
     """Write a gzipped NIfTI-1 image, in mm and s, without a date.
 
@@ -143,21 +149,29 @@ def write_nifti(
         Index to RAS+ mm.
     scaled : bool
         Store as int16 with one scale factor (else as int16 as they are).
+    native : bool
+        A three-dimensional image of a person's own space, not of the template's.
+    factor : float
+        What is stored is this times the values.
     """
     slope = 1.0
     if scaled:
-        peak = float(np.max(np.abs(values))) or 1.0
+        peak = factor * float(max(values.max(), -values.min())) or 1.0
         # float32 holds the slope in the file; what is read back uses that one
         slope = float(np.float32(peak / 32767.0)) * (1.0 + 1e-7)
         slope = float(np.float32(slope))
-        stored = np.clip(np.rint(values / slope), -32767, 32767).astype("<i2")
+        stored = np.empty(values.shape, dtype="<i2", order="F")
+        for part in range(values.shape[-1]):  # by slab, to keep the memory small
+            slab = np.rint(values[..., part] * (factor / slope))
+            stored[..., part] = np.clip(slab, -32767, 32767)
     else:
         stored = np.asarray(values).astype("<i2")
     header = nib.Nifti1Header(endianness="<")
     header.set_data_dtype(np.int16)
     header.set_data_shape(stored.shape)
-    header.set_qform(affine, code=1 if stored.ndim == 4 else 4)
-    header.set_sform(affine, code=1 if stored.ndim == 4 else 4)
+    code = 1 if native or stored.ndim == 4 else 4
+    header.set_qform(affine, code=code)
+    header.set_sform(affine, code=code)
     header.set_xyzt_units("mm", "sec")
     header.set_slope_inter(slope, 0.0)
     header["magic"] = b"n+1"

@@ -153,12 +153,13 @@ def draw_tissue(
     uptake_own = binding.K1_region_cv * flow.standard_normal(len(areas))
 
     shift = 1.0 + (binding.group_shift_percent / 100.0 if person.group == "rls" else 0.0)
-    K1, VS, taken = (np.empty(len(sources)) for _ in range(3))
+    K1, VS, ND, taken = (np.empty(len(sources)) for _ in range(4))
     for s, source in enumerate(sources):
         a = areas.index(source.area)
         # minus half the variance keeps the mean where the prior has it
         usual = source.VT * shift * np.exp(common + own[a] + side[s] - variance / 2.0)
         VS[s] = max(usual - general.VND, 0.0)
+        ND[s] = min(usual, general.VND)  # fluid holds less than tissue without sites
         K1[s] = (source.K1 or general.K1) * np.exp(uptake + uptake_own[a])
         taken[s] = occupancy(person, source.area, binding, about)
     if np.any(taken >= 1.0):
@@ -171,5 +172,5 @@ def draw_tissue(
             mend="plant weaker slopes or narrower scores",
         )
     k4 = np.full(len(sources), general.k4)
-    rates = Rates(K1=K1, k2=K1 / general.VND, k3=k4 * VS * (1.0 - taken) / general.VND, k4=k4)
+    rates = Rates(K1=K1, k2=K1 / ND, k3=k4 * VS * (1.0 - taken) / ND, k4=k4)
     return Tissue(rates, taken)

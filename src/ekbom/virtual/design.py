@@ -131,6 +131,47 @@ class Scanner(_Checked):
     texture_fwhm_mm: float = Field(gt=0, le=40)
 
 
+class Head(_Checked):
+    """How heads differ from the template, how they lie, and how they move.
+
+    Without this part of a design everybody has the template's brain, and images
+    are in template space.
+    """
+
+    scale_sd: float = Field(ge=0, le=0.1)
+    shear_sd: float = Field(ge=0, le=0.05)
+    turn_deg: float = Field(ge=0, le=15)
+    shift_mm: float = Field(ge=0, le=20)
+    warp_sd_mm: float = Field(ge=0, le=6)
+    warp_knot_mm: float = Field(ge=20, le=60)
+    ventricle_percent_per_year: float = Field(ge=0, le=3)
+    ventricle_sd: float = Field(ge=0, le=0.3)
+    torque_mm: float = Field(ge=0, le=4)
+    pet_offset_deg: float = Field(ge=0, le=15)
+    pet_offset_mm: float = Field(ge=0, le=20)
+    motion_mm: float = Field(ge=0, le=10)
+    motion_deg: float = Field(ge=0, le=10)
+    jump_mm: float = Field(ge=0, le=10)
+    jump_probability: float = Field(ge=0, le=1)
+
+
+class T1(_Checked):
+    """The anatomical image."""
+
+    resolution_mm: dict[str, float]
+    bias_percent: float = Field(ge=0, le=60)
+    snr: float = Field(gt=2)
+    grey: float = Field(gt=0)
+    white: float = Field(gt=0)
+    csf: float = Field(ge=0)
+
+    @model_validator(mode="after")
+    def _sizes(self) -> Self:
+        if set(self.resolution_mm) != {"quick", "full"} or min(self.resolution_mm.values()) < 1:
+            raise ValueError("resolution_mm needs quick and full, at least 1 mm each")
+        return self
+
+
 class Design(_Checked):
     """A whole study as data.
 
@@ -142,6 +183,8 @@ class Design(_Checked):
         Name of a tracer file.
     groups, cohort, binding, blood, scanner
         Parts, each checked.
+    head, t1 : optional
+        Individual anatomy and its image; without them images are in template space.
     variants : mapping of str to mapping
         Named sets of overrides, ``{"realistic": {"binding.severity_slope": 0.014}}``.
     """
@@ -155,6 +198,8 @@ class Design(_Checked):
     binding: Binding
     blood: Blood
     scanner: Scanner
+    head: Head | None = None
+    t1: T1 | None = None
     variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
@@ -162,6 +207,8 @@ class Design(_Checked):
         frames = tracer(self.tracer).frames
         if frames is None:
             raise ValueError(f"the tracer {self.tracer} has no frames and cannot be simulated")
+        if (self.head is None) != (self.t1 is None):
+            raise ValueError("[head] and [t1] belong together")
         if self.blood.sample_times_s[-1] < frames.total:
             raise ValueError("the last blood sample must not be before the end of the scan")
         return self
@@ -324,7 +371,7 @@ def design_toml(design: Design) -> str:
         TOML that :func:`parse` reads back to the same design.
     """
     lines: list[str] = []
-    _toml(design.model_dump(exclude={"variants"}), [], lines)
+    _toml(design.model_dump(exclude={"variants"}, exclude_none=True), [], lines)
     return "\n".join(lines) + "\n"
 
 

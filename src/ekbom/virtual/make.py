@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ekbom.errors import Refused
 from ekbom.virtual import bids, sidecars
-from ekbom.virtual.anatomy import draw_texture
+from ekbom.virtual.anatomy import draw_texture, label_table
 from ekbom.virtual.binding import Tissue, draw_tissue
 from ekbom.virtual.blood import Arterial, draw_samples
 from ekbom.virtual.cohort import Person
@@ -30,6 +30,7 @@ from ekbom.virtual.write import (
     write_tables,
     write_true_curves,
 )
+from ekbom.virtual.write_native import native_place, write_atlas, write_head, write_native_pet
 
 Array = NDArray[np.float64]
 
@@ -84,6 +85,8 @@ def make(
     study = VirtualStudy.plan(built, Path(out), size, seed)
     bids.new_folder(study.root, study.bytes_needed)
     write_tables(study)
+    if study.images and built.head is not None:
+        write_atlas(study)
     scans: list[_Scan] = []
     if progress:
         progress("simulated", 0, len(study.people))
@@ -119,6 +122,7 @@ class _Scan:
     tissue: Tissue
     VT_label: Array
     VT_seen: Array
+    voxels: NDArray[np.int64]
 
 
 def _scan(study: VirtualStudy, person: Person) -> _Scan:
@@ -146,13 +150,33 @@ def _scan(study: VirtualStudy, person: Person) -> _Scan:
         design.scanner.texture_fwhm_mm,
         study.anatomy.grid,
     )
-    seen, true = study.mixing.matrices(texture)
+    native = study.images and design.head is not None
+    voxels = study.mixing.voxels
+    if native:
+        head = write_head(study, person)
+        where = native_place(study, head, texture)
+        seen, true, voxels = where.mixing(len(label_table(study.sources)))
+    else:
+        seen, true = study.mixing.matrices(texture)
     samples = draw_samples(
         stream(study.seed, person.index, "samples"), blood, design.blood, timing.decay
     )
     write_raw(study, person, dose, samples)
     scan_rng = stream(study.seed, person.index, "scan")
-    if study.images:
+    if native:
+        motion = stream(study.seed, person.index, "motion")
+        write_native_pet(
+            study,
+            person,
+            person.label,
+            head,
+            where,
+            curves,
+            tissue,
+            texture,
+            (scan_rng, motion),
+        )
+    elif study.images:
         write_image(study, person, curves, texture, tissue, scan_rng)
     else:
         write_curves(study, person, curves, seen, scan_rng)
@@ -164,6 +188,7 @@ def _scan(study: VirtualStudy, person: Person) -> _Scan:
         tissue,
         np.einsum("ls,s->l", true, tissue.VT),
         np.einsum("ls,s->l", seen, tissue.VT),
+        voxels,
     )
 
 
@@ -221,7 +246,7 @@ def _region_rows(study: VirtualStudy, scans: list[_Scan]) -> Iterator[dict[str, 
             yield {
                 "participant_id": scan.person.label,
                 "region": source.name,
-                "voxels": int(study.mixing.voxels[label]),
+                "voxels": int(scan.voxels[label]),
                 "K1": float(rates.K1[s]),
                 "k2": float(rates.k2[s]),
                 "k3": float(rates.k3[s]),

@@ -79,18 +79,20 @@ def ellipsoids() -> tuple[Ellipsoid, ...]:
     )
 
 
-def sources(tracer: Tracer) -> tuple[Source, ...]:
+def sources(tracer: Tracer, *, fluid: bool = False) -> tuple[Source, ...]:
     """Return all sources with a tracer's typical values.
 
     Parameters
     ----------
     tracer : Tracer
         Gives V_T where a region names a prior.
+    fluid : bool
+        Add cerebrospinal fluid.
 
     Returns
     -------
     tuple of Source
-        Left and right of each region (labels 1, 2, 3 ...), other grey, white.
+        Left and right of each region (labels 1, 2, 3 ...), other grey, white, fluid.
     """
     table = _table()
     priors = tracer.regional["VT"].values if "VT" in tracer.regional else {}
@@ -101,8 +103,9 @@ def sources(tracer: Tracer) -> tuple[Source, ...]:
             name = region["name"]
             out.append(Source(f"{side}-{name}", name.lower(), len(out) + 1, VT))
     out.append(Source("OtherGrey", "othergrey", 0, float(table["other_grey"]["VT"])))
-    white = table["white"]
-    out.append(Source("White", "white", 0, float(white["VT"]), float(white["K1"])))
+    for name, key in (("White", "white"), *((("CSF", "csf"),) if fluid else ())):
+        part = table[key]
+        out.append(Source(name, key, 0, float(part["VT"]), float(part["K1"])))
     return tuple(out)
 
 

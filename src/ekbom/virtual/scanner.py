@@ -130,6 +130,33 @@ def seen_weights(anatomy: Anatomy, texture: Array, fwhm_mm: float) -> sparse.csr
     return sparse.csr_array(sparse.hstack(columns))
 
 
+def noise_field(
+    rng: np.random.Generator, shape: tuple[int, int, int], sigma: Array, gain: float
+) -> NDArray[np.float32]:
+    """Draw correlated noise of unit variance.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Stream.
+    shape : tuple of int
+        Of the image.
+    sigma : (3,) array
+        Width of the correlation, voxels; zeros for white noise.
+    gain : float
+        SD that the filter leaves of white noise of unit variance.
+
+    Returns
+    -------
+    (X, Y, Z) float32 array
+        Periodic at the edges.
+    """
+    field = rng.standard_normal(shape, dtype=np.float32)
+    if np.all(sigma > 0):
+        field = ndimage.gaussian_filter(field, sigma, mode="wrap") / np.float32(gain)
+    return field
+
+
 def dynamic_image(
     rng: np.random.Generator | None,
     weights: sparse.csr_array,
@@ -171,9 +198,7 @@ def dynamic_image(
     for f in range(curves.shape[1]):
         mean = (weights @ curves[:, f]).reshape(shape)
         if rng is not None and scale > 0:
-            field = rng.standard_normal(shape, dtype=np.float32)
-            if scanner.psf_fwhm_mm > 0:
-                field = ndimage.gaussian_filter(field, sigma, mode="wrap") / np.float32(gain)
+            field = noise_field(rng, shape, sigma, gain)
             randoms = scanner.noise_floor * float(mean[anatomy.brain].mean())
             mean = mean + scale * relative[f] * np.sqrt(mean + randoms) * field
         out[..., f] = mean

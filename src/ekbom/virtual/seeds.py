@@ -19,6 +19,9 @@ _BRANCHES = {
     "scan": 5,
     "texture": 6,
     "study": 7,
+    "head": 8,
+    "motion": 9,
+    "t1": 10,
 }
 
 
@@ -32,8 +35,8 @@ def stream(seed: int, person: int, branch: str) -> np.random.Generator:
     person : int
         Place of the person in the study, from 0.
     branch : str
-        What is drawn: person, binding, flow, blood, samples, scan, texture or
-        study (of person 0: what is drawn for all at once).
+        What is drawn: person, binding, flow, blood, samples, scan, texture, head,
+        motion, t1, or study (of person 0: what is drawn for all at once).
 
     Returns
     -------

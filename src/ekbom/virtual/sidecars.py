@@ -6,7 +6,7 @@ from typing import Any
 
 from ekbom import __version__
 from ekbom.measures.pet.tracers import Tracer
-from ekbom.virtual.design import Design
+from ekbom.virtual.design import T1, Design
 from ekbom.virtual.scanner import Timing
 
 BIDS_VERSION = "1.10.0"
@@ -99,12 +99,17 @@ def readme(design: Design, size: str, seed: int, images: bool) -> str:
         "",
         "Raw: participants, questionnaires, blood samples and "
         + (
-            "dynamic PET images already in template space (MNI152NLin2009aSym)."
+            (
+                "T1w images and dynamic PET images, each in its own space."
+                if design.head is not None
+                else "dynamic PET images already in template space (MNI152NLin2009aSym)."
+            )
             if images
             else "PET sidecars; this size has no images."
         ),
         "derivatives/ekbom-sim: "
-        + ("segmentation and brain mask." if images else "regional time-activity curves."),
+        + ("segmentation and brain mask" if images else "regional time-activity curves")
+        + (" of the template." if images and design.head is not None else "."),
         "code/plan.toml: a plan for `ekbom run`.",
         "derivatives/truth: what was put in. Nobody who analyses blindly looks there.",
         "",
@@ -179,6 +184,32 @@ def pet(
         "ReconFilterSize": design.scanner.psf_fwhm_mm,
         "AttenuationCorrection": "none needed (simulated)",
         "BodyPart": "brain",
+    }
+
+
+def t1w(settings: T1) -> dict[str, Any]:
+    """Return the JSON of the T1w image.
+
+    Parameters
+    ----------
+    settings : T1
+        Contrast.
+
+    Returns
+    -------
+    dict
+        JSON content.
+    """
+    return {
+        "Modality": "MR",
+        "Manufacturer": "Ekbom-Sim",
+        "ManufacturersModelName": "Virtual-MR",
+        "InstitutionName": "none (simulated)",
+        "MagneticFieldStrength": 3,
+        "MRAcquisitionType": "3D",
+        "PulseSequenceType": "simulated T1 contrast: no sequence was run",
+        "BodyPart": "brain",
+        "SNROfWhiteMatter": settings.snr,
     }
 
 

@@ -16,6 +16,7 @@ from ekbom.virtual.blood import Arterial, draw_arterial
 from ekbom.virtual.cohort import Person, draw_cohort
 from ekbom.virtual.design import Design
 from ekbom.virtual.kinetics import Rates, frame_means, time_grid
+from ekbom.virtual.native import pet_grid
 from ekbom.virtual.regions import Source, sources
 from ekbom.virtual.scanner import Timing, noise_scale
 from ekbom.virtual.seeds import stream
@@ -87,9 +88,12 @@ class VirtualStudy:
                 )
         timing = Timing.of(found)
         people = draw_cohort(design, seed)
-        named = sources(found)
+        named = sources(found, fluid=design.head is not None)
         _check_regions(design, named)
         resolution = SIZES[size] or _ROI_RESOLUTION
+        if design.head is not None:
+            # images have their own anatomy; this one is the template's, for tables
+            resolution = _ROI_RESOLUTION
         place = anatomy(named, resolution)
         return cls(
             design,
@@ -115,8 +119,20 @@ class VirtualStudy:
     @property
     def bytes_needed(self) -> int:
         """Disk space for the whole study, generously."""
-        voxels = int(np.prod(self.anatomy.grid.shape)) if self.images else 0
-        return len(self.people) * (2 * voxels * self.timing.start.size + 200_000)
+        if not self.images:
+            return len(self.people) * 200_000
+        voxels, more = int(np.prod(self.anatomy.grid.shape)), 0
+        if self.design.head is not None:
+            assert self.design.t1 is not None
+            voxels = pet_grid(self.resolution).size
+            # T1w and its labels, transforms, true maps
+            more = round(3.2e7 / self.design.t1.resolution_mm[self.size] ** 3) + 8_000_000
+        return len(self.people) * (2 * voxels * self.timing.start.size + more + 200_000)
+
+    @property
+    def resolution(self) -> float:
+        """Voxel edge of the PET images, mm; of the tables' anatomy without images."""
+        return SIZES[self.size] or _ROI_RESOLUTION
 
 
 def _check_regions(design: Design, named: tuple[Source, ...]) -> None:
