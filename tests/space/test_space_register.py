@@ -113,7 +113,7 @@ def test_refusals(head):
         backend("nonesuch")
     assert "numba" in str(no.value)
     with pytest.raises(Refused, match="cannot do"):
-        backend("numba", "deformable")
+        backend("numba", "wavy")
     with pytest.raises(Refused, match="metric"):
         backend().register(still, still, kind="rigid", metric="ssd")
     with pytest.raises(Refused, match="fewer than two"):

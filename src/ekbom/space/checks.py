@@ -180,6 +180,29 @@ TEMPLATE_RESOLUTION = Message(
     field="resolution",
 )
 
+WRONG_ORIENTATION = Message(
+    "After the affine step the brain lies turned against the template.",
+    expected="at most 45 degrees",
+    mend="Axes were probably swapped, or the header is wrong: look at the image.",
+)
+BRAIN_CUT = Message(
+    "The field of view holds too little of the brain.",
+    expected="at least 70 % of the template's brain",
+    mend="Give an image that covers the brain, or leave the subject out.",
+)
+BRAIN_CUT_NOTE = "the field of view holds {share:.0f} % of the template's brain"
+SIDES_DIFFER = Message(
+    "Two images of one subject disagree in left and right: the mirrored image fits better.",
+    expected="the same side on the same side",
+    mend="Find out which converter swapped the sides, and convert that image again.",
+)
+NOT_A_MAXIMUM = Message(
+    "The match does not see misregistration: it does not fall in all 12 directions, "
+    "4 mm along and 4 degrees about each axis.",
+    expected="a match that falls in all 12 directions",
+    mend="Look at both images; try another start (header, com or a transform file) or backend.",
+)
+
 #: Notes: the run goes on and the words go to the sidecar.
 QFORM_MISSING_NOTE = "qform_code 0, sform_code {sform}: the sform is used"
 BELOW_VOXEL_NOTE = (

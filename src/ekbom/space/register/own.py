@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from ekbom.errors import Refused
 from ekbom.space.image import Volume
 from ekbom.space.register.base import CANNOT, FAILED, Kind, Registration
+from ekbom.space.register.deform import Recipe, deform
 from ekbom.space.register.linear import Level, Metric, centre_of_mass, fit, pyramid
-from ekbom.space.transform import Affine, Rigid
+from ekbom.space.transform import Affine, Chain, Rigid, Transform
 
 #: Points at which the images are compared, by level (mm).
 _POINTS = {8.0: 8000, 4.0: 16000, 2.0: 32000}
 #: Turns about the centres of mass that a search tries (degrees).
 _TURN_DEG = 18.0
+#: Mutual information (above 1) that images of pure noise reach is a third of this.
+_CHANCE = 0.003
+#: Share of the gain by which a result may lie below its start and count as the same.
+_SAME = 0.01
+#: Smoothness at which the affine step before a deformable one ends.
+_AFFINE_MM = 4.0
+#: How far beyond its mask a fixed image is looked at.
+_RIM_MM = 4.0
 
 
 class Own:
-    """Rigid and affine registration by normalised mutual information."""
+    """Rigid and affine by normalised mutual information, deformable by local correlation."""
 
     name = "numba"
-    version = "1"
-    can: frozenset[Kind] = frozenset({"rigid", "affine"})
+    version = "2"
+    can: frozenset[Kind] = frozenset({"rigid", "affine", "deformable"})
 
     def register(
         self,
@@ -46,7 +57,9 @@ class Own:
         Parameters
         ----------
         fixed, moving, kind, metric, start, fixed_mask, moving_mask, resolution, threads, seed
-            As there; the metric is ``"nmi"``, threads make no difference.
+            As there. The metric is ``"nmi"``; a deformable registration goes on
+            with ``"lncc"`` from the affine one (or from a start that is an affine
+            but not a rigid matrix). Threads make no difference to any bit.
 
         Returns
         -------
@@ -61,12 +74,37 @@ class Own:
         """
         if kind not in self.can:
             raise CANNOT.refused(found=f"{self.name}: {kind}", expected=", ".join(sorted(self.can)))
-        if metric not in ("auto", "nmi"):
+        known = "lncc" if kind == "deformable" else "nmi"
+        if metric not in ("auto", known):
             raise Refused(
                 "This backend does not have that metric.",
                 field="metric",
                 found=metric,
-                expected="nmi",
+                expected=known,
+            )
+        if kind == "deformable":
+            linear: Transform = start if isinstance(start, Affine) else Affine(np.eye(4))
+            given = isinstance(start, Affine) and not isinstance(start, Rigid)
+            if not given:
+                linear = self.register(
+                    fixed,
+                    moving,
+                    kind="affine",
+                    start=start,
+                    fixed_mask=fixed_mask,
+                    moving_mask=moving_mask,
+                    resolution=max(resolution, _AFFINE_MM),
+                    seed=seed,
+                ).transform
+            assert isinstance(linear, Affine)
+            return self.deformable(
+                fixed,
+                moving,
+                linear,
+                fixed_mask=fixed_mask,
+                moving_mask=moving_mask,
+                resolution=resolution,
+                threads=threads,
             )
         levels = [w for w in _POINTS if w >= resolution] or [8.0]
         still, moved = (
@@ -74,6 +112,70 @@ class Own:
             for volume, mask in ((fixed, fixed_mask), (moving, moving_mask))
         )
         return self.align(still, moved, kind=kind, start=start, seed=seed)
+
+    def deformable(
+        self,
+        fixed: Volume,
+        moving: Volume,
+        linear: Affine,
+        *,
+        fixed_mask: NDArray[np.bool_] | None = None,
+        moving_mask: NDArray[np.bool_] | None = None,
+        resolution: float = 2.0,
+        threads: int = 1,
+        recipe: Recipe | None = None,
+    ) -> Registration:
+        """Go on from an affine map; see :func:`ekbom.space.register.deform.deform`.
+
+        Parameters
+        ----------
+        fixed, moving, fixed_mask, moving_mask, resolution, threads, recipe
+            As there. The mask of the fixed image is widened by 4 mm: its rim
+            says where the edge of the brain is.
+        linear : Affine
+            From fixed to moving.
+
+        Returns
+        -------
+        Registration
+            Its transform is the chain of `linear` and a warp.
+
+        Raises
+        ------
+        Refused
+            Images that match no better than at the start.
+        """
+        recipe = recipe or Recipe()
+        inside = None if fixed_mask is None else _wider(fixed_mask, fixed.grid.voxel_size)
+        there, back, (before, value), log = deform(
+            fixed,
+            moving,
+            linear,
+            fixed_mask=inside,
+            moving_mask=moving_mask,
+            resolution=resolution,
+            recipe=recipe,
+            threads=threads,
+        )
+        if not value > before:
+            raise FAILED.refused(found=f"local correlation {value:.4f}, at the start {before:.4f}")
+        settings = {
+            "Kind": "deformable",
+            "Metric": "lncc",
+            "Resolution": resolution,
+            **{k[0].upper() + k[1:]: v for k, v in asdict(recipe).items()},
+        }
+        return Registration(
+            Chain((linear, there)),
+            Chain((back, linear.inverse())),
+            "lncc",
+            value,
+            before,
+            self.name,
+            self.version,
+            settings,
+            log,
+        )
 
     def align(
         self,
@@ -118,7 +220,10 @@ class Own:
         for step in metrics if freedom == "affine" else metrics[1:]:
             here, value = fit(step, here, freedom)
         before = metrics[-1].value(starts[0])
-        if not math.isfinite(value) or value < before or value <= 1.0:
+        if before - _SAME * (before - 1.0) <= value < before:
+            # A start that could not be better: the metric is rough on that scale.
+            here, value = starts[0], before
+        if not math.isfinite(value) or value < before or value - 1.0 < _CHANCE:
             raise FAILED.refused(found=f"NMI {value:.4f}, at the start {before:.4f}")
         settings = {
             "Kind": kind,
@@ -130,6 +235,13 @@ class Own:
         return Registration(
             here, here.inverse(), "nmi", value, before, self.name, self.version, settings
         )
+
+
+def _wider(mask: NDArray[np.bool_], voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:
+    for axis, size in enumerate(voxel_size):
+        reach = max(1, round(_RIM_MM / size))
+        mask = ndimage.maximum_filter1d(mask, 2 * reach + 1, axis=axis)
+    return np.asarray(mask, dtype=bool)
 
 
 def _starts(

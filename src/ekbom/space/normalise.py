@@ -1,0 +1,337 @@
+"""From a head to the template, and from a PET image to the T1 of the same head.
+
+Two functions, arrays in and out: :func:`to_template` and :func:`pet_to_t1`.
+Both say how good the result is, and refuse one that cannot be right.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ekbom.errors import Refused
+from ekbom.space.checks import (
+    BRAIN_CUT,
+    BRAIN_CUT_NOTE,
+    NOT_A_MAXIMUM,
+    SIDES_DIFFER,
+    WRONG_ORIENTATION,
+)
+from ekbom.space.grid import Grid
+from ekbom.space.image import Volume
+from ekbom.space.quality import displaced, side
+from ekbom.space.register import Kind, Registration
+from ekbom.space.register import backend as chosen
+from ekbom.space.template import SPACE, Template, template
+from ekbom.space.transform import Affine, Transform, jacobian, round_trip
+
+Start = Affine | Literal["com", "header", "search"]
+
+#: Largest turn of the brain against the template (degrees).
+_TURNED_DEG = 45.0
+
+
+@dataclass(frozen=True, eq=False)
+class Alignment:
+    """How one image lies on another, and how well that is known.
+
+    Parameters
+    ----------
+    transform : Transform
+        From points of the fixed image (template, T1) to points of the moving one:
+        what :func:`ekbom.space.warp.warp` needs to bring the moving image over.
+    inverse : Transform
+        The other way.
+    quality : mapping of str to float
+        Numbers by name; see the functions.
+    backend, version : str
+        Who did it.
+    settings : mapping
+        All that the result depends on, besides the images.
+    notes : tuple of str
+        What should be known.
+    """
+
+    transform: Transform
+    inverse: Transform
+    quality: Mapping[str, float]
+    backend: str
+    version: str
+    settings: Mapping[str, object] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+def to_template(
+    t1: Volume,
+    target: Template | None = None,
+    *,
+    backend: str = "auto",
+    kind: Kind = "deformable",
+    resolution_mm: float = 2.0,
+    start: Start = "search",
+    t1_mask: NDArray[np.bool_] | None = None,
+    threads: int = 1,
+    seed: int = 0,
+) -> Alignment:
+    """Bring a T1-weighted image to the template.
+
+    Affine by mutual information, then deformable. The affine step is checked:
+    the brain must not lie turned by more than 45 degrees, the match must fall
+    4 mm along and 4 degrees about each axis, and the field of view must hold
+    70 % of the brain.
+
+    Parameters
+    ----------
+    t1 : Volume
+        With or without skull.
+    target : Template, optional
+        The template at `resolution_mm` (1 mm at the finest) by default.
+    backend : str
+        See :func:`ekbom.space.register.backends`.
+    kind : {"deformable", "affine", "rigid"}
+        Freedom of the transform.
+    resolution_mm : float
+        Spacing of the field; it can be applied at any resolution.
+    start : Affine or {"search", "com", "header"}
+        Where to start.
+    t1_mask : (X, Y, Z) array of bool, optional
+        Where the T1 counts.
+    threads : int
+        The result of our own backend is the same for any number.
+    seed : int
+        Of the points at which images are compared.
+
+    Returns
+    -------
+    Alignment
+        ``transform`` takes points of the template to points of the T1. Its
+        ``quality``: ``nmi`` and ``nmi_start`` (affine step), ``turn_deg`` and
+        ``scale`` (of the affine part), ``coverage`` (share of the template's brain
+        in the field of view), and, when deformable, ``metric`` and
+        ``metric_start`` (mean squared local correlation with our own backend),
+        ``jacobian_min``, ``jacobian_max``, ``folded`` (share), ``displacement_median_mm``,
+        ``displacement_max_mm``, ``inverse_median_mm``, ``inverse_p95_mm``,
+        all inside the brain.
+
+    Raises
+    ------
+    Refused
+        One of the failures above, images that match no better than at the
+        start, a backend that is missing or cannot do this kind, an empty mask.
+    """
+    head = target or template(max(1.0, resolution_mm))
+    fixed = Volume(np.asarray(head.t1, dtype=np.float64), head.grid)
+    brain = np.asarray(head.brain)
+    registrar = chosen(backend, kind)
+    options = {"fixed_mask": brain, "moving_mask": t1_mask, "threads": threads, "seed": seed}
+    linear_kind: Kind = "rigid" if kind == "rigid" else "affine"
+    first = registrar.register(
+        fixed,
+        t1,
+        kind=linear_kind,
+        start=start,
+        resolution=max(resolution_mm, 4.0),
+        **options,  # type: ignore[arg-type]
+    )
+    linear = first.transform
+    assert isinstance(linear, Affine)
+    points = head.grid.to_world(np.argwhere(brain))
+    points = points[:: max(1, len(points) // 20000)]
+    turn, scale = _turn(linear)
+    if turn > _TURNED_DEG:
+        raise WRONG_ORIENTATION.refused(found=f"{turn:.0f} degrees, axes {t1.grid.orientation}")
+    share = _covered(linear, points, t1)
+    notes = list(first.log)
+    if share < 0.7:
+        raise BRAIN_CUT.refused(found=f"{100 * share:.0f} %")
+    if share < 0.9:
+        notes.append(BRAIN_CUT_NOTE.format(share=100 * share))
+    around = displaced(fixed, t1, linear, fixed_mask=brain, seed=seed)
+    if not around.interior:
+        raise NOT_A_MAXIMUM.refused(
+            found=f"NMI {around.value:.4f} at the result, up to {max(around.around):.4f} around it"
+        )
+    quality = {
+        "nmi_start": first.value_start,
+        "nmi": first.value,
+        "turn_deg": turn,
+        "scale": scale,
+        "coverage": share,
+    }
+    found = first
+    if kind == "deformable":
+        found = registrar.register(
+            fixed,
+            t1,
+            kind="deformable",
+            start=linear,
+            resolution=resolution_mm,
+            **options,  # type: ignore[arg-type]
+        )
+        notes += found.log
+        quality |= _deformed(found, linear, head.grid, brain, points)
+    return Alignment(
+        found.transform,
+        found.inverse,
+        quality,
+        found.backend,
+        found.version,
+        {"Space": head.space if target else SPACE, **found.settings, "Seed": seed},
+        tuple(notes),
+    )
+
+
+def pet_to_t1(
+    pet: Volume,
+    t1: Volume,
+    *,
+    backend: str = "auto",
+    resolution_mm: float = 2.0,
+    start: Start = "search",
+    t1_mask: NDArray[np.bool_] | None = None,
+    check_side: bool = True,
+    threads: int = 1,
+    seed: int = 0,
+) -> Alignment:
+    """Bring the mean of a PET scan to the T1 of the same head, rigidly.
+
+    Parameters
+    ----------
+    pet : Volume
+        Mean of the (motion-corrected) frames, or a parametric map.
+    t1 : Volume
+        Of the same person.
+    backend : str
+        See :func:`ekbom.space.register.backends`.
+    resolution_mm : float
+        Finest step.
+    start : Affine or {"search", "com", "header"}
+        Where to start.
+    t1_mask : (X, Y, Z) array of bool, optional
+        Brain of the T1, e.g. the template's brought over with the inverse of
+        :func:`to_template`.
+    check_side : bool
+        Whether to compare with the mirrored PET.
+    threads : int
+        The result of our own backend is the same for any number.
+    seed : int
+        Of the points at which images are compared.
+
+    Returns
+    -------
+    Alignment
+        ``transform`` takes points of the T1 to points of the PET. Its
+        ``quality``: ``nmi``, ``nmi_start``, ``shift_mm`` and ``turn_deg`` (what the
+        headers were off), ``coverage`` (share of the mask in the PET), and
+        ``nmi_as_is``, ``nmi_mirrored`` when the side was looked at.
+
+    Raises
+    ------
+    Refused
+        Images that match no better than at the start, a match that does not
+        fall in all 12 directions, a mirrored PET, a backend that is missing.
+    """
+    registrar = chosen(backend, "rigid")
+    found = registrar.register(
+        t1,
+        pet,
+        kind="rigid",
+        start=start,
+        fixed_mask=t1_mask,
+        resolution=resolution_mm,
+        threads=threads,
+        seed=seed,
+    )
+    linear = found.transform
+    assert isinstance(linear, Affine)
+    around = displaced(t1, pet, linear, fixed_mask=t1_mask, seed=seed)
+    if not around.interior:
+        raise NOT_A_MAXIMUM.refused(
+            found=f"NMI {around.value:.4f} at the result, up to {max(around.around):.4f} around it"
+        )
+    inside = t1_mask if t1_mask is not None else np.isfinite(np.asarray(t1.values, dtype=float))
+    points = t1.grid.to_world(np.argwhere(inside))
+    points = points[:: max(1, len(points) // 20000)]
+    centre = points.mean(axis=0)
+    quality = {
+        "nmi_start": found.value_start,
+        "nmi": found.value,
+        "shift_mm": float(np.sqrt(((linear.points(centre) - centre) ** 2).sum())),
+        "turn_deg": _turn(linear)[0],
+        "coverage": _covered(linear, points, pet),
+    }
+    notes = list(found.log)
+    if check_side:
+        sides = side(t1, pet, fixed_mask=t1_mask, seed=seed)
+        quality |= {"nmi_as_is": sides.as_is, "nmi_mirrored": sides.mirrored}
+        if sides.verdict == "mirrored":
+            raise SIDES_DIFFER.refused(
+                found=f"NMI {sides.mirrored:.4f} mirrored, {sides.as_is:.4f} as it is"
+            )
+        if sides.verdict == "undecided":
+            notes.append("left and right: undecided, the two sides are too much alike to tell")
+    return Alignment(
+        linear,
+        linear.inverse(),
+        quality,
+        found.backend,
+        found.version,
+        {**found.settings, "Seed": seed},
+        tuple(notes),
+    )
+
+
+def _turn(linear: Affine) -> tuple[float, float]:
+    # Angle of the rotation nearest to the matrix, and its mean scale.
+    part = linear.matrix[:3, :3]
+    u, _, vt = np.linalg.svd(part)
+    turn = u @ vt
+    if np.linalg.det(turn) < 0:
+        return 180.0, math.nan
+    angle = math.degrees(math.acos(float(np.clip((np.trace(turn) - 1) / 2, -1, 1))))
+    return angle, float(np.cbrt(np.linalg.det(part)))
+
+
+def _covered(transform: Transform, points: NDArray[np.float64], image: Volume) -> float:
+    index = np.round(image.grid.to_index(transform.points(points))).astype(int)
+    inside = ((index >= 0) & (index < image.grid.shape)).all(axis=1)
+    known = np.zeros(len(points), dtype=bool)
+    known[inside] = np.isfinite(np.asarray(image.values)[tuple(index[inside].T)])
+    return float(known.mean())
+
+
+def _deformed(
+    found: Registration,
+    linear: Affine,
+    grid: Grid,
+    brain: NDArray[np.bool_],
+    points: NDArray[np.float64],
+) -> dict[str, float]:
+    volume = jacobian(found.transform, grid)[brain] / np.linalg.det(linear.matrix[:3, :3])
+    apart = round_trip(found.transform, found.inverse, points)
+    moved = found.transform.points(points) - linear.points(points)
+    far = np.sqrt((moved**2).sum(axis=1))
+    folded = float((volume <= 0).mean())
+    if folded > 0:
+        raise Refused(
+            "The registration folds inside the brain.",
+            found=f"{100 * folded:.2g} % of the voxels",
+            expected="none",
+            mend="Try our own backend (numba).",
+        )
+    return {
+        "metric_start": found.value_start,
+        "metric": found.value,
+        "jacobian_min": float(volume.min()),
+        "jacobian_max": float(volume.max()),
+        "folded": folded,
+        "displacement_median_mm": float(np.median(far)),
+        "displacement_max_mm": float(far.max()),
+        "inverse_median_mm": float(np.median(apart)),
+        "inverse_p95_mm": float(np.percentile(apart, 95.0)),
+    }
