@@ -60,16 +60,24 @@ def simulate(
                 f"{name}: {built.groups.rls} + {built.groups.control} persons; {built.description}",
                 markup=False,
             )
+        for name in virtual.protocol_names():
+            plain = virtual.load_protocol(name)
+            console.print(
+                f"{name}: {plain.groups.rls} + {plain.groups.control} persons; {plain.description}",
+                markup=False,
+            )
         return 0
     if design is None:
         raise Refused(
             "Which design?",
             field="DESIGN",
-            expected=", ".join(virtual.design_names()),
+            expected=", ".join((*virtual.design_names(), *virtual.protocol_names())),
             mend="ekbom simulate DESIGN OUT, or ekbom simulate --list",
         )
+    clinical = design in virtual.protocol_names()
     if show:
-        console.print(virtual.design_text(design), markup=False, end="")
+        text = virtual.protocol_text(design) if clinical else virtual.design_text(design)
+        console.print(text, markup=False, end="")
         return 0
     if out is None:
         raise Refused(
@@ -77,7 +85,18 @@ def simulate(
             field="OUT",
             mend=f"ekbom simulate {design} OUT",
         )
-    built = virtual.load(design, dict(_setting(text) for text in set_), variant)
+    changes = dict(_setting(text) for text in set_)
+    if clinical:
+        plain = virtual.load_protocol(design, changes)
+        done = clinical_progress(plain, out, size=size, seed=seed, subjects=subjects)
+        groups = done.design.groups
+        console.print(
+            f"{done.root}: {groups.rls} patients, {groups.control} others, {done.files} files. "
+            "Simulated; truth in derivatives/truth.",
+            markup=False,
+        )
+        return 0
+    built = virtual.load(design, changes, variant)
     truth = with_progress(built, out, size=size, seed=seed, subjects=subjects)
     groups = truth.design.groups
     console.print(
@@ -121,6 +140,39 @@ def with_progress(
             bar.update(task, description=word, completed=done, total=total)
 
         return virtual.make(design, out, size=size, seed=seed, subjects=subjects, progress=progress)
+
+
+def clinical_progress(
+    design: virtual.Protocol, out: Path, *, size: str, seed: int, subjects: int | None = None
+) -> virtual.ClinicalTruth:
+    """Simulate a study without a scanner, with a progress bar on standard error.
+
+    Parameters
+    ----------
+    design : Protocol
+        What to simulate.
+    out : Path
+        New or empty folder.
+    size, seed, subjects
+        As for :func:`ekbom.virtual.make_clinical`.
+
+    Returns
+    -------
+    ClinicalTruth
+        What was put in.
+    """
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(),
+        console=Console(stderr=True), transient=True,
+    ) as bar:  # fmt: skip
+        task = bar.add_task("simulating", total=None)
+
+        def progress(word: str, done: int, total: int) -> None:
+            bar.update(task, description=word, completed=done, total=total)
+
+        return virtual.make_clinical(
+            design, out, size=size, seed=seed, subjects=subjects, progress=progress
+        )
 
 
 def _setting(text: str) -> tuple[str, Any]:

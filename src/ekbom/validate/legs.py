@@ -20,6 +20,7 @@ from ekbom.measures.legs.io.read import read
 from ekbom.measures.legs.rules import RULE_SETS, rule_set
 from ekbom.measures.legs.score import score
 from ekbom.measures.legs.simulate import CLEAN, HARD, MadeNight, Scene, simulate_night
+from ekbom.validate.psg import norms, virtual_nights
 from ekbom.validate.result import Check
 
 #: Scenes by name: each disturbance alone, then all together.
@@ -55,8 +56,9 @@ def validate_legs(*, nights: int = 2, hours: float = 8.0, seed: int = 1) -> list
     Returns
     -------
     list of Check
-        Gates on F1 and offset errors of the clean and the hard nights; the
-        other scenes are printed.
+        Gates on F1 and offset errors of the clean and the hard nights, and on F1 of
+        virtual nights that the disease model made; the other scenes, errors of the
+        indices and the norms are printed.
     """
     checks: list[Check] = []
     with TemporaryDirectory() as place:
@@ -68,6 +70,9 @@ def validate_legs(*, nights: int = 2, hours: float = 8.0, seed: int = 1) -> list
             checks += _detection(name, made, Path(place))
         checks += list(_indices(nights, hours, seed, Path(place)))
         checks += list(_units(seed, Path(place)))
+        study = Path(place) / "virtual"
+        checks += list(virtual_nights(study, people=2 * nights, hours=hours, seed=seed))
+    checks += list(norms(people=100 * nights, patients=30 * nights, seed=seed))
     return checks
 
 

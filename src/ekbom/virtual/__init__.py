@@ -4,19 +4,27 @@ Nothing simulated may be shown as patient data: every study says what it is in
 ``dataset_description.json`` and ``README``.
 """
 
+from ekbom.virtual.clinical import ClinicalTruth, make_clinical
 from ekbom.virtual.design import Design, design_names, design_text, load
 from ekbom.virtual.make import make
 from ekbom.virtual.plans import plan_text
+from ekbom.virtual.protocol import Protocol, load_protocol, protocol_names, protocol_text
 from ekbom.virtual.study import SIZES
 from ekbom.virtual.truth import StudyTruth
 
 __all__ = [
     "SIZES",
+    "ClinicalTruth",
     "Design",
+    "Protocol",
     "StudyTruth",
     "design_names",
     "design_text",
     "load",
+    "load_protocol",
     "make",
+    "make_clinical",
     "plan_text",
+    "protocol_names",
+    "protocol_text",
 ]

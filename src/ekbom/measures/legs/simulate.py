@@ -214,7 +214,6 @@ def simulate_night(
     made = simulate_bursts(seconds, seed, per_hour=per_hour) if bursts is None else bursts
     rng = np.random.default_rng([seed, 3])
     n, k = round(seconds * fs), round(seconds * GRID)
-    t = np.arange(n) / fs
     own: dict[int, Array] = {}
     rest: dict[int, Array] = {}
     rows: list[tuple[float, float, int]] = []
@@ -236,13 +235,11 @@ def simulate_night(
         if scene.mains:
             for harmonic, share in ((1, 1.0), (2, 0.2)):
                 if harmonic * scene.mains_hz < 0.45 * fs:
-                    x += (
-                        scene.mains
-                        * share
-                        * np.sin(2 * math.pi * harmonic * scene.mains_hz * t + rng.uniform(0, 6))
+                    x += _sine(
+                        n, fs, harmonic * scene.mains_hz, scene.mains * share, rng.uniform(0, 6)
                     )
         if scene.sway:
-            x += scene.sway * np.sin(2 * math.pi * t / 97.0 + rng.uniform(0, 6))
+            x += _sine(n, fs, 1 / 97.0, scene.sway, rng.uniform(0, 6))
         if math.isfinite(scene.clip):
             np.clip(x, -scene.clip, scene.clip, out=x)
         emg[word] = x
@@ -262,6 +259,18 @@ def simulate_night(
     return MadeNight(
         fs, emg, shown, truth, made, hypnogram, {"L": rest[LEFT], "R": rest[RIGHT]}
     )  # fmt: skip
+
+
+def _sine(n: int, fs: float, hz: float, amplitude: float, phase: float) -> Array:
+    """Return a sine; one second of it is repeated where that is the same."""
+    if hz == round(hz) and fs == round(fs):
+        block = np.sin(2 * math.pi * hz * np.arange(round(fs)) / fs + phase)
+        return np.asarray(amplitude * np.resize(block, n))
+    if hz < 0.1:  # straight lines of a tenth of a second differ by less than 1e-4 of it
+        coarse = np.arange(math.ceil(10 * n / fs) + 2) / 10.0
+        slow = amplitude * np.sin(2 * math.pi * hz * coarse + phase)
+        return np.asarray(np.interp(np.arange(n) / fs, coarse, slow))
+    return np.asarray(amplitude * np.sin(2 * math.pi * hz * np.arange(n) / fs + phase))
 
 
 def true_marks(rest: Array, amplitude: Array) -> list[tuple[float, float]]:

@@ -1,0 +1,152 @@
+"""Closed loops of virtual nights: the disease model to EDF+ and back; norms beside print."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from ekbom.measures.legs.agreement import agree
+from ekbom.measures.legs.detect import detect
+from ekbom.measures.legs.indices import find, indices
+from ekbom.measures.legs.io.edf import ecg_channel, leg_channels, open_edf
+from ekbom.measures.legs.io.table import read_table
+from ekbom.measures.legs.periodicity import intervals, pi_2016
+from ekbom.measures.legs.rules import rule_set
+from ekbom.measures.legs.score import Scored, score
+from ekbom.validate.result import Check
+from ekbom.virtual import load_protocol, make_clinical
+from ekbom.virtual.nights import make_night
+from ekbom.virtual.patients import Pool, draw_pool
+from ekbom.virtual.psg import read_truth
+
+W16 = "wasm2016"
+
+
+def virtual_nights(place: Path, *, people: int, hours: float, seed: int) -> Iterator[Check]:
+    """Simulate a study of nights, find and score what was written, compare with the truth.
+
+    Parameters
+    ----------
+    place : Path
+        Folder for the study.
+    people : int
+        Persons, half of them patients.
+    hours : float
+        Length of a night.
+    seed : int
+
+    Yields
+    ------
+    Check
+        F1 over all recordings (gate 0.95), offset error, errors of the indices by
+        rule set, of the periodicity index and of the test awake.
+    """
+    design = load_protocol("plm-norms", {"nights.hours": hours})
+    made = make_clinical(design, place, seed=seed, subjects=people)
+    hits = wrong = marks = 0
+    offset: list[float] = []
+    index: dict[str, list[tuple[float, float]]] = {W16: [], "aasm": [], "SIT": [], "PI": []}
+    for label in made.participants["participant_id"]:
+        for task in ("sleep", "sit"):
+            true = read_truth(place, label, task)
+            opened = open_edf(true.edf)
+            found = detect(leg_channels(opened), ecg_channel(opened))
+            got = agree(found.marks, true.truth)
+            hits, wrong = hits + got.hits, wrong + got.false + got.missed
+            marks += len(true.truth)
+            offset += got.offset_error.tolist()
+            said = read_table(true.edf.with_name(true.edf.name.replace("_eeg.edf", "_events.tsv")))
+            night = said.hypnogram(found.lost)
+            for rules in (W16, "aasm"):
+                a = score(found.marks, night, said.resp, said.arousal, rules=rule_set(rules))
+                b = score(true.truth, true.hypnogram, said.resp, said.arousal,
+                          rules=rule_set(rules))  # fmt: skip
+                if task == "sleep":
+                    index[rules].append((_index(a), _index(b)))
+                    if rules == W16:
+                        index["PI"].append((pi_2016(a, "sleep").value, pi_2016(b, "sleep").value))
+                elif rules == W16:
+                    index["SIT"].append((_index(a, "wake"), _index(b, "wake")))
+    yield Check("virtual nights: F1 (IoU > .2)", 2 * hits / max(2 * hits + wrong, 1), marks, "",
+                0.95, 1.0, note=f"{wrong} false or missed in {2 * people} recordings")  # fmt: skip
+    yield Check("virtual nights: offset error, median absolute",
+                float(np.median(np.abs(offset))), len(offset), "s")  # fmt: skip
+    for name, unit in ((W16, "1/h"), ("aasm", "1/h"), ("SIT", "1/h"), ("PI", "")):
+        pairs = np.array(index[name])
+        pairs = pairs[np.isfinite(pairs).all(axis=1)]
+        error = pairs[:, 0] - pairs[:, 1] if len(pairs) else np.zeros(1)
+        what = {"SIT": "index of the test awake", "PI": "PI_2016"}.get(name, f"PLMS by {name}")
+        yield Check(f"virtual nights: {what}, largest error", float(np.max(np.abs(error))),
+                    len(pairs), unit,
+                    note=f"mean {np.mean(error):+.2f}, true mean {np.mean(pairs[:, 1]):.3g}"
+                    if len(pairs) else "no night had any")  # fmt: skip
+
+
+def _index(scored: Scored, stage: str = "sleep") -> float:
+    return find(indices(scored), "PLM_index", stage).value
+
+
+def norms(*, people: int, patients: int, seed: int) -> Iterator[Check]:
+    """Score the movements that the model makes, without a signal, and hold them to print.
+
+    Parameters
+    ----------
+    people, patients : int
+        Others of 40 to 80 years, and patients of 20 to 80 with two nights each.
+    seed : int
+
+    Yields
+    ------
+    Check
+        Shares above a cut, modes of the interval by age, spread between nights.
+        Printed values stand in the note; nothing is gated.
+    """
+    others = draw_pool(seed, 0, people, (40, 80), 0.5)
+    first = [_made(others, k, seed, 0) for k in range(people)]
+    share = 100 * float(np.mean([_index(s) > 15 for s in first]))
+    yield Check("norms: PLMS > 15/h, 40 to 80 years", share, people, "%",
+                note="HypnoLaus 28.6, mean age 58; the model's rate was set to it")  # fmt: skip
+    ill = draw_pool(seed + 1, patients, 0, (20, 80), 0.5)
+    nights = [[_made(ill, k, seed + 1, j) for j in range(2)] for k in range(patients)]
+    x = np.array([[_index(s) for s in two] for two in nights])
+    pi = np.array([[pi_2016(s, "sleep").value for s in two] for two in nights])
+    yield Check("norms: PLMS > 5/h in patients", 100 * float(np.mean(x[:, 0] > 5)), patients, "%",
+                note="PL01: 80.2")  # fmt: skip
+    yield Check("norms: PLMS > 15/h in patients", 100 * float(np.mean(x[:, 0] > 15)), patients,
+                "%", note="Korean patients 42.3")  # fmt: skip
+    apart = np.abs(x[:, 0] - x[:, 1])
+    yield Check("norms: mean range of two nights in patients", float(apart.mean()), patients,
+                "1/h", note="range over nights in print 25.1")  # fmt: skip
+    ok = np.isfinite(pi).all(axis=1) & (x.mean(axis=1) > 0)
+    ratio = (apart[ok] / x[ok].mean(axis=1)).mean() / max(
+        (np.abs(pi[ok, 0] - pi[ok, 1]) / pi[ok].mean(axis=1).clip(1e-9)).mean(), 1e-9
+    )
+    yield Check("norms: relative range of index over that of periodicity", float(ratio),
+                int(ok.sum()), "", note="PL04: above 6.5")  # fmt: skip
+    age = ill.table["age"]
+    for word, keep, printed in (("under 55 y", age < 55, "24 to 28"),
+                                ("over 65 y", age > 65, "14 to 16")):  # fmt: skip
+        values = np.concatenate(
+            [intervals(nights[k][0], "sleep") for k in np.flatnonzero(keep)] or [np.zeros(0)]
+        )
+        yield Check(f"norms: mode of the interval {word}", _mode(values), values.size, "s",
+                    note=f"print: {printed}")  # fmt: skip
+
+
+def _made(pool: Pool, k: int, seed: int, night: int) -> Scored:
+    made = make_night(
+        np.random.default_rng([seed, k, night]), age=float(pool.table["age"][k]),
+        person=float(pool.table["plm_person"][k]), excitability=float(pool.table["e@0"][k]),
+    )  # fmt: skip
+    return score(made.bursts, made.hypnogram, made.resp, made.arousal, rules=rule_set(W16))
+
+
+def _mode(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    if not values.size:
+        return float("nan")
+    inside = values[(values >= 10) & (values <= 90)]
+    counts, edges = np.histogram(inside, np.arange(10.0, 92.0, 2.0))
+    k = int(np.argmax(counts))
+    return float(0.5 * (edges[k] + edges[k + 1]))
