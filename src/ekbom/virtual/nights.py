@@ -110,7 +110,9 @@ def make_night(
         in_bed = (seconds - 2 * EDGE) / 3600.0
         made = plm.night(rng, age, person + more, excitability, hours=in_bed)
         start, keep = EDGE, _kept(rng, hypnogram, EDGE + made.onset)
-    rows = _movements(rng, start + made.onset[keep], made.duration[keep], np.asarray(made.periodic[keep], bool))
+    rows = _movements(
+        rng, start + made.onset[keep], made.duration[keep], np.asarray(made.periodic[keep], bool)
+    )
     resp = Spans() if awake else _breathing(rng, hypnogram, ahi)
     breath_rows = _with_breath(rng, resp)
     long_rows = _long(rng, seconds, hours)

@@ -63,7 +63,8 @@ def draw_pool(
     Returns
     -------
     Pool
-        At least as many patients as wanted times `spare`, patients first.
+        At least as many patients as wanted times `spare`, patients first; others of
+        the patients' ages.
 
     Raises
     ------
@@ -85,11 +86,29 @@ def draw_pool(
             found=f"{len(patients)} patients, {len(others)} others of {n}",
             expected=f"{wanted} and {control}",
         )
-    rows = np.concatenate([patients[:wanted], others[:control]])
+    chosen = patients[:wanted]
+    matched = _of_age(table["age"], others, chosen, control)
+    rows = np.concatenate([chosen, matched])
     return Pool(
         settled.take(rows), {k: v[rows] for k, v in table.items()},
         np.arange(rows.size) < wanted, cut,
     )  # fmt: skip
+
+
+def _of_age(
+    age: Array, others: NDArray[np.intp], patients: NDArray[np.intp], count: int
+) -> NDArray[np.intp]:
+    """Return others of the patients' ages, one patient after the other; any without patients."""
+    if not patients.size:
+        return others[:count]
+    free = np.ones(others.size, bool)
+    picked = []
+    for k in range(count):
+        apart = np.abs(age[others] - age[patients[k % patients.size]])
+        best = int(np.argmin(np.where(free, apart, np.inf)))
+        free[best] = False
+        picked.append(int(others[best]))
+    return np.array(picked, np.intp)
 
 
 def irls_answers(rng: np.random.Generator, z: Array, cut: float) -> NDArray[np.int64]:
