@@ -123,10 +123,12 @@ class Protocol(_Checked):
 
     Parameters
     ----------
-    name, title, description : str
-        Key, heading, and what it is for.
+    name : str
+        Key.
     kind : {"nights", "levodopa", "trial"}
         Polysomnography, a levodopa test, a trial with visits.
+    title, description : str
+        Heading, and what it is for.
     groups, people
         How many, and who.
     nights, test, arms
