@@ -9,10 +9,12 @@ import pandas as pd
 from cyclopts import App
 from rich.console import Console
 
+from ekbom.cli.model_trial import trial
 from ekbom.errors import Refused
 from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
 
 app = App(name="model", help="The executable model of the disease: a hypothesis engine.")
+app.command(trial)
 _out = Console(highlight=False, soft_wrap=True)
 
 
