@@ -31,6 +31,7 @@ app.command(
     "ekbom.cli.clinic:app", name="clinic", help="Diagnosis with reasons, scales, iron, response."
 )
 app.command("ekbom.cli.infer:infer", name="infer")
+app.command("ekbom.cli.ask:ask", name="ask")
 app.command("ekbom.cli.legs:app", name="legs", help="Leg movements found, scored, explained.")
 app.command("ekbom.cli.space:app", name="space", help="Register, warp, label, motion, check.")
 app.command("ekbom.cli.report:report", name="report")

@@ -118,7 +118,13 @@ class Design:
         return h.hexdigest()
 
 
-def build_design(formula: str, table: pd.DataFrame, settings: Settings | None = None) -> Design:
+def build_design(
+    formula: str,
+    table: pd.DataFrame,
+    settings: Settings | None = None,
+    *,
+    incomplete: bool = False,
+) -> Design:
     """Build the design of a formula on a table.
 
     Parameters
@@ -130,6 +136,8 @@ def build_design(formula: str, table: pd.DataFrame, settings: Settings | None = 
         ``session`` (or ``session_id``) and the columns that the formula names.
     settings : Settings, optional
         ``centre`` and ``allow`` are used.
+    incomplete : bool
+        Whether persons who lack a session stay in (mixed models).
 
     Returns
     -------
@@ -151,7 +159,11 @@ def build_design(formula: str, table: pd.DataFrame, settings: Settings | None = 
     wanted = {name: f for name, f in parsed.factors.items() if name != PARTICIPANT}
     check_names(parsed, frame)
     data, factors = read_columns(wanted, frame)
-    kept, dropped = complete_rows(frame, data, factors, parsed)
+    kept, dropped = (
+        (np.arange(len(frame)), ())
+        if incomplete
+        else complete_rows(frame, data, factors, parsed)
+    )
     frame = frame.iloc[kept].reset_index(drop=True)
     data = data.iloc[kept].reset_index(drop=True)
     factors = {f: tuple(sorted(set(data[f]))) for f in factors}

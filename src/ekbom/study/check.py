@@ -10,8 +10,10 @@ from collections.abc import Sequence
 from ekbom.errors import Refused
 from ekbom.inference import build_design, effect
 from ekbom.inference.formula import formula_names
+from ekbom.inference.kinds import check_kind
 from ekbom.nouns import Unit
 from ekbom.study.index import Study
+from ekbom.study.kinds import ask_of
 from ekbom.study.outcomes import Outcome, of_table
 from ekbom.study.participants import units_of
 from ekbom.study.plan import Plan
@@ -72,6 +74,9 @@ def _units(
 def _check_model(
     plan: Plan, name: str, question: Question, kept: list[Unit], tables: Names
 ) -> None:
+    if question.kind == "mediation":
+        table_of(question, kept, tables)  # every name is there
+        return
     if question.kind == "reliability" or question.model is None:
         sessions = {unit.session for unit in kept}
         if len(sessions) < 2:
@@ -107,5 +112,8 @@ def _check_model(
             expected="two or more scans a person",
             mend="include the other session by among, or remove participant from the model",
         )
+    if question.kind not in ("effect", "reliability"):
+        check_kind(ask_of(question), whole, plan.settings_of(name))
+        return
     design = build_design(question.model, whole, plan.settings_of(name))
     effect(design, str(question.test))

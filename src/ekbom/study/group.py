@@ -17,10 +17,12 @@ import ekbom
 from ekbom import inference
 from ekbom.errors import OutputRefused, Refused
 from ekbom.inference import Answer
+from ekbom.inference.kinds import answer_kind
 from ekbom.study import names, voxels
 from ekbom.study.chunks import Chunks
 from ekbom.study.files import canonical, json_bytes, plain, tsv_bytes
 from ekbom.study.index import Study
+from ekbom.study.kinds import ask_of
 from ekbom.study.outcomes import Outcome, of_measure, of_table
 from ekbom.study.participants import Measurements
 from ekbom.study.plan import Plan
@@ -210,6 +212,11 @@ def _answer(
                 return inference.answer_reliability(
                     values, rows.regions, unit, rows.table, settings, outcome=outcome.name
                 )
+            if question.kind != "effect":
+                return answer_kind(
+                    ask_of(question), values, rows.regions, unit, rows.table, settings,
+                    outcome.name, asked_as=question.outcome,
+                )  # fmt: skip
             return inference.answer_regions(
                 values,
                 rows.regions,

@@ -23,6 +23,7 @@ from ekbom.inference.settings import Settings
 from ekbom.nouns import Measure
 from ekbom.study import names, registry
 from ekbom.study.files import canonical, plain
+from ekbom.study.kinds import KindKeys
 from ekbom.study.planerrors import at_key, refusal
 from ekbom.study.question import Question, Space, Strict, check_question
 from ekbom.study.readers import read_text
@@ -167,7 +168,11 @@ class Plan:
             "tables": list(self.tables),
             "questions": {
                 name: {
-                    **question.model_dump(mode="json"),
+                    **{
+                        key: value
+                        for key, value in question.model_dump(mode="json").items()
+                        if value is not None or key not in KindKeys.model_fields
+                    },
                     "inference": plain(dataclasses.asdict(self.settings_of(name))),
                 }
                 for name, question in self.questions.items()

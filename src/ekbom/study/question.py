@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ekbom.errors import Refused
 from ekbom.nouns import Measure
 from ekbom.study import registry
+from ekbom.study.kinds import Kind, KindKeys, check_keys
 from ekbom.study.words import choices, did_you_mean
 
 Sign = Literal["two-sided", "positive", "negative"]
@@ -40,13 +41,14 @@ class Space(Strict):
     fwhm: float = Field(default=8.0, ge=0, le=50)
 
 
-class Question(Strict):
+class Question(KindKeys):
     """``[questions.<name>]``: what is asked of the measurements.
 
     Attributes
     ----------
-    kind : {"effect", "reliability"}
-        A tested effect of a model, or agreement between sessions.
+    kind : {"effect", "reliability", "equivalence", "mediation", "conjunction", ...}
+        A tested effect of a model, agreement between sessions, or one of the kinds whose
+        keys :class:`~ekbom.study.kinds.KindKeys` lists.
     outcome : str
         ``"pet.VT"``, ``"table:FILE:column"``, or a name of a table column.
     method : str or list of str, optional
@@ -76,7 +78,7 @@ class Question(Strict):
         Fields of :class:`ekbom.inference.Settings`.
     """
 
-    kind: Literal["effect", "reliability"] = "effect"
+    kind: Kind = "effect"
     outcome: str
     method: str | list[str] | None = None
     over: Literal["regions", "voxels"] = "regions"
@@ -119,26 +121,7 @@ def check_question(question: Question, measures: Mapping[str, Measure]) -> None:
     Refused
         Without the file and the full key, which the plan adds.
     """
-    if question.kind == "effect":
-        for key in ("model", "test"):
-            if not getattr(question, key):
-                raise Refused(
-                    f"the question has no {key}",
-                    field=key,
-                    found="nothing",
-                    expected='a formula, "~ group + age"' if key == "model" else "a named effect",
-                    mend=f'add {key}, or say kind = "reliability"',
-                )
-    else:
-        for key in ("model", "test", "sign"):
-            if getattr(question, key) is not None:
-                raise Refused(
-                    f"a reliability question has no {key}",
-                    field=key,
-                    found=getattr(question, key),
-                    expected="sessions of the same people, chosen by among",
-                    mend=f"remove {key}",
-                )
+    check_keys(question)
     methods = [m for m in question.methods if m is not None]
     if len(set(methods)) < len(methods) or question.method == []:
         raise Refused(
@@ -190,9 +173,10 @@ def _check_outcome(question: Question, measures: Mapping[str, Measure]) -> None:
                 expected=choices(known),
                 mend=did_you_mean(outcome, known) or "name one of its outcomes",
             )
-    if question.over == "voxels" and question.kind == "reliability":
+    if question.over == "voxels" and question.kind in ("reliability", "longitudinal"):
         raise Refused(
-            "reliability is asked over regions",
+            f"{'reliability' if question.kind == 'reliability' else 'a longitudinal question'}"
+            " is asked over regions",
             field="over",
             found="voxels",
             expected="regions",

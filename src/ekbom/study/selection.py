@@ -15,6 +15,7 @@ from ekbom.errors import Refused
 from ekbom.inference.formula import formula_names
 from ekbom.nouns import Unit
 from ekbom.study.among import Among, Missing
+from ekbom.study.kinds import ask_of
 from ekbom.study.outcomes import Outcome, Value, is_missing
 from ekbom.study.question import Question
 from ekbom.study.tables import Names
@@ -235,6 +236,8 @@ def table_of(question: Question, units: Sequence[Unit], names: Names) -> pd.Data
         "session": [unit.session or "n/a" for unit in units],
     }
     wanted = [] if question.model is None else list(formula_names(question.model))
+    if question.kind not in ("effect", "reliability"):
+        wanted = [n for n in ask_of(question).names() if n not in (question.outcome, "baseline")]
     blocks = question.blocks or question.inference.get("blocks")
     wanted += [blocks] if isinstance(blocks, str) else []
     for name in wanted:

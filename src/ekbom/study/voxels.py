@@ -178,8 +178,20 @@ def ask(
     Refused
         Maps on different grids, or nothing left in the mask.
     """
+    from ekbom.inference.kinds import answer_kind
+    from ekbom.inference.onmaps import Grid as Place
     from ekbom.inference.voxels import answer_voxels
+    from ekbom.study.kinds import ask_of
 
+    if question.kind != "effect":
+        stack = read_stack([maps.files[unit].path for unit in rows.units], maps.mask)
+        named = None if maps.labels is None else _namer(maps.labels)
+        place = Place(stack.mask, stack.affine, maps.space, named)
+        return answer_kind(
+            ask_of(question), np.asarray(stack.values), (), maps.outcome.unit, rows.table,
+            settings, maps.outcome.name, grid=place, asked_as=question.outcome,
+            workers=min(os.cpu_count() or 1, 16),
+        )  # fmt: skip
     volumes = {name: read_mask(path) for name, path in maps.volumes.items()}
     stack = read_stack([maps.files[unit].path for unit in rows.units], maps.mask)
     return answer_voxels(
