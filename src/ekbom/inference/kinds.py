@@ -48,9 +48,10 @@ class Ask:
     simplify : bool
         Longitudinal: whether a covariance that cannot be estimated may be simplified.
     sizes : tuple of float
-        Power: true effects, in the unit of the effect, or in SD with ``sizes_in = "g"``.
-    sizes_in : {"g", "r", "outcome"}
-        Power: unit of the sizes.
+        Power: true effects to try.
+    sizes_in : {"g", "r", "outcome"} or None
+        Power: their unit; standard deviations for a difference, partial correlations for a
+        slope by default.
     power : float
         Power: what is wished.
     """
@@ -69,7 +70,7 @@ class Ask:
     time: str | None = None
     simplify: bool = False
     sizes: tuple[float, ...] = ()
-    sizes_in: str = "g"
+    sizes_in: str | None = None
     power: float = 0.8
 
     def names(self) -> list[str]:
