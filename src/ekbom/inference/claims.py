@@ -91,7 +91,7 @@ def answer_equivalence(
             "smallest_everywhere": float(np.nanmax(frame["smallest_bound"])),
             "regions": [n for n, ok in zip(names, tested, strict=True) if ok],
         }
-        tables = (
+        tables: tuple[Table, ...] = (
             Table("regions", frame, _columns(about, frame)),
             _values_table(question.design, kept, names, unit),
             design_table(question.design, asked, made),

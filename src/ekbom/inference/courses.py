@@ -61,13 +61,13 @@ def answer_longitudinal(
     if grid is not None:
         raise Refused("A longitudinal question is asked over regions.", field="over",
                       found="voxels", expected="regions")  # fmt: skip
-    values = checked(values, names, table).astype(float)
+    numbers: NDArray[np.float64] = checked(values, names, table).astype(np.float64)
     rows, courses, parameters, warnings = [], [], [], []
     asked: Effect | None = None
     for j, name in enumerate(names):
-        design, kept, dropped = design_of(ask, table, values[:, j], settings)
+        design, kept, dropped = design_of(ask, table, numbers[:, j], settings)
         asked = effect(design, str(ask.test))
-        y = values[kept, j]
+        y = numbers[kept, j]
         good = np.isfinite(y)
         model = _fit(ask, design, y, good)
         row: dict[str, Any] = {
@@ -84,7 +84,7 @@ def answer_longitudinal(
     assert asked is not None
     frame = pd.DataFrame(rows)
     frame.insert(list(frame.columns).index("p") + 1, "p_holm", holm(frame["p"].to_numpy(float)))
-    visits, seen = _visits(ask, table, values)
+    visits, seen = _visits(ask, table, numbers)
     facts = coursewords.Facts(
         ask, asked, frame, pd.DataFrame(courses), pd.DataFrame(parameters), seen, unit, outcome,
         settings, tuple(warnings),
@@ -94,7 +94,7 @@ def answer_longitudinal(
         "kind": "longitudinal", "outcome": outcome, "unit": unit, "effect_unit": facts.effect_unit,
         "formula": ask.formula, "effect": asked.name, "meaning": asked.meaning,
         "quantity": asked.quantity, "levels": list(asked.levels), "statistic": asked.kind,
-        "n": int(frame["n"].max()), "rows": len(values), "covariance": ask.covariance,
+        "n": int(frame["n"].max()), "rows": len(numbers), "covariance": ask.covariance,
         "structure": list(dict.fromkeys(frame["structure"])), "baseline": ask.baseline,
         "alpha": settings.alpha, "interval": settings.interval, "seen": seen,
         "df": float(frame["df"].iloc[0]), "regions": list(names), "warnings": warnings,
@@ -104,7 +104,7 @@ def answer_longitudinal(
     given = normalised(table)
     shown = pd.DataFrame({"participant_id": given["participant"], "session_id": given[SESSION]})
     factors = [c for c in given.columns if c not in ("participant", SESSION)]
-    shown = pd.concat([shown, given[factors], pd.DataFrame(values, columns=list(names))], axis=1)
+    shown = pd.concat([shown, given[factors], pd.DataFrame(numbers, columns=list(names))], axis=1)
     about = {**WHO, **{c: Column("Covariate or factor, as it was read") for c in factors}}
     about |= {name: Column("Value", unit) for name in names}
     tables = (
@@ -315,7 +315,7 @@ def _visits(
 ) -> tuple[pd.DataFrame, dict[str, int]]:
     """Return who was seen at which visits, as patterns, and the numbers by visit."""
     frame = normalised(table)
-    frame["there"] = np.isfinite(values).any(axis=1)
+    frame["there"] = np.asarray(np.isfinite(values).any(axis=1), dtype=object).astype(bool)
     order = visit_order(list(frame[SESSION]))
     held = frame[frame["there"]].groupby("participant")[SESSION].agg(set)
     patterns = held.map(lambda s: " ".join(v if v in s else "-" for v in order))

@@ -160,9 +160,7 @@ def build_design(
     check_names(parsed, frame)
     data, factors = read_columns(wanted, frame)
     kept, dropped = (
-        (np.arange(len(frame)), ())
-        if incomplete
-        else complete_rows(frame, data, factors, parsed)
+        (np.arange(len(frame)), ()) if incomplete else complete_rows(frame, data, factors, parsed)
     )
     frame = frame.iloc[kept].reset_index(drop=True)
     data = data.iloc[kept].reset_index(drop=True)

@@ -137,10 +137,12 @@ def tost(
         row = c - bound / 100.0 * b
         gap = est - bound / 100.0 * base
         tail.append(special.stdtr(df, -sign * gap / (found.sigma * np.sqrt(row @ v @ row))))
-    lower, upper = _fieller(est, base, found.sigma, (c @ v @ c, b @ v @ b, c @ v @ b), df, alpha)
-    sign = np.sign(base)
-    return Tost(100 * est / base, np.where(sign > 0, tail[0], 1 - tail[0]),
-                np.where(sign > 0, tail[1], 1 - tail[1]), lower, upper)  # fmt: skip
+    lower, upper = _fieller(
+        est, base, found.sigma, (float(c @ v @ c), float(b @ v @ b), float(c @ v @ b)), df, alpha
+    )
+    way = np.sign(base)
+    return Tost(100 * est / base, np.where(way > 0, tail[0], 1 - tail[0]),
+                np.where(way > 0, tail[1], 1 - tail[1]), lower, upper)  # fmt: skip
 
 
 def _fieller(

@@ -222,12 +222,16 @@ def detectable(n: int, covariates: int, power: float = 0.8, alpha: float = 0.05)
         return math.nan
     wished = math.sqrt(power)
     critical = float(special.stdtrit(df, 1 - alpha / 2))
-    low, high = 0.0, 0.999999
+    low: float = 0.0
+    high: float = 0.999999
     for _ in range(80):
         r = (low + high) / 2
         shift = r / math.sqrt(1 - r * r) * math.sqrt(df + 1)
-        reached = 1 - float(special.nctdtr(df, shift, critical))
-        low, high = (r, high) if reached < wished else (low, r)
+        reached: float = 1 - float(special.nctdtr(df, shift, critical))
+        if reached < wished:
+            low = r
+        else:
+            high = r
     return (low + high) / 2
 
 
@@ -274,11 +278,9 @@ def _bca(
     tails: tuple[float, float],
 ) -> tuple[float, float]:
     """Return the bias-corrected and accelerated interval (Efron & Tibshirani 1993, ch. 14)."""
-    below = (np.count_nonzero(drawn < estimate) + 0.5 * np.count_nonzero(drawn == estimate)) / len(
-        drawn
-    )
-    below = min(max(below, 0.5 / len(drawn)), 1 - 0.5 / len(drawn))
-    z0 = float(special.ndtri(below))
+    less = np.count_nonzero(drawn < estimate) + 0.5 * np.count_nonzero(drawn == estimate)
+    edge = 0.5 / len(drawn)
+    z0 = float(special.ndtri(np.clip(less / len(drawn), edge, 1 - edge)))
     gap = np.nanmean(jack) - jack[np.isfinite(jack)]
     spread = float(np.square(gap).sum()) ** 1.5
     bend = float((gap**3).sum()) / (6 * spread) if spread > 0 else 0.0

@@ -15,7 +15,6 @@ from ekbom.inference import pathwords, words
 from ekbom.inference.answer import Answer
 from ekbom.inference.columns import WHO
 from ekbom.inference.formula import PARTICIPANT, Factor
-
 from ekbom.inference.kinds import Ask
 from ekbom.inference.mediation import Mediation, Paths, mediate, paths_of
 from ekbom.inference.multiple import holm
@@ -86,7 +85,8 @@ def answer_mediation(
                       expected="8 or more; 30 or more for an interval to be trusted")  # fmt: skip
     triple = {p: frame[_COLUMN[p]].to_numpy(float) for p in _COLUMN if p != place}
     z = covariates.to_numpy(float) if covariates.shape[1] else None
-    found = paths_of(*({**triple, place: kept}[p] for p in "xmy"), z)
+    three = {**triple, place: kept}
+    found = paths_of(three["x"], three["m"], three["y"], z)
     tests = _joint(place, triple, kept, frame, covariates, settings)
     strata = _strata(table)
     tests.said["strata"] = strata is not None
@@ -121,7 +121,7 @@ def answer_mediation(
     for p, name in zip("xmy", asked, strict=True):
         if p != place:
             shown[name] = triple[p]
-    for name in covariates:
+    for name in map(str, covariates):
         shown[f"covariate {name}"] = covariates[name].to_numpy()
     if grid is None:
         rows = [
@@ -132,8 +132,7 @@ def answer_mediation(
         shown = pd.concat([shown, pd.DataFrame(kept, columns=list(names))], axis=1)
         tables = (
             Table("regions", result, pathwords.columns(facts, result)),
-            Table("values", shown, {**WHO, **{c: Column("Value used") for c in shown
-                                              if c not in WHO}}),
+            Table("values", shown, _meanings(shown)),
         )  # fmt: skip
         meta["regions"] = list(names)
         return Answer("mediation", effect, tables, (), pathwords.methods(facts),
@@ -150,16 +149,27 @@ def answer_mediation(
     result = pd.DataFrame(rows)
     maps = _maps(grid, found, score, tests, kept.shape[1])
     meta |= {
-        "mask": tally, "space": grid.space, "voxels": kept.shape[1], "significant": int(passed.sum())
-    }  # fmt: skip
+        "mask": tally,
+        "space": grid.space,
+        "voxels": kept.shape[1],
+        "significant": int(passed.sum()),
+    }
     for k, (v, _) in enumerate(listed):
         shown[f"peak {k + 1}"] = kept[:, v]
     tables = (
         Table("peaks", result, pathwords.columns(facts, result)),
-        Table("values", shown, {**WHO, **{c: Column("Value used") for c in shown if c not in WHO}}),
+        Table(
+            "values",
+            shown,
+            _meanings(shown),
+        ),
     )
     return Answer("mediation", effect, tables, maps, pathwords.methods(facts, grid),
                   pathwords.results(facts, result, meta), meta)  # fmt: skip
+
+
+def _meanings(shown: pd.DataFrame) -> dict[str, Column]:
+    return {**WHO, **{str(c): Column("Value used") for c in shown if c not in WHO}}
 
 
 def _place(ask: Ask, asked_as: str, outcome: str) -> tuple[Place, dict[str, str]]:
@@ -193,18 +203,18 @@ def _columns(
         )
     steps = {name: Factor(name, name) for name in others.values()}
     data, factors = read_columns(steps, frame)
-    for name in factors:
-        raise Refused("A step of the path is not a number.", field="path", found=name,
+    for word in factors:
+        raise Refused("A step of the path is not a number.", field="path", found=word,
                       expected="a column of numbers")  # fmt: skip
     check_severity(steps, frame, settings)
-    for name in data:
+    for name in map(str, data):
         if not np.ptp(data[name].to_numpy(float)) > 0:
             raise Refused("A step of the path is the same in everybody.", field="path", found=name,
                           expected="a column that varies")  # fmt: skip
     columns = pd.DataFrame({_COLUMN[p]: data[name] for p, name in others.items()})
     held, levels = read_columns({c: Factor(c, c) for c in ask.covariates}, frame)
     parts: dict[str, Any] = {}
-    for name in held:
+    for name in map(str, held):
         if name in levels:
             for level in levels[name][1:]:
                 parts[f"{name} {level}"] = (held[name] == level).to_numpy(float)
@@ -351,6 +361,3 @@ def _maps(
               "joint significance, each path corrected by its permuted maximum"),
         image(grid, "mask", np.ones(v), "", "voxels that were tested"),
     )  # fmt: skip
-
-
-

@@ -73,8 +73,8 @@ def methods(facts: Facts, grid: Grid | None = None) -> str:
         f"residuals beside ({round(100 * settings.interval)} %)."
     )
     out.append(
-        "The order of the path is an assumption: data of one moment fit the reverse order, and "
-        "common causes, just as well."
+        "The order of the path is an assumption: data of one moment fit the reverse order, or a "
+        "third thing behind both, just as well."
     )
     return " ".join(out)
 

@@ -107,7 +107,7 @@ def answer_power(
     drawn = draw(e, question.model, draws, settings.seed, settings.sign)
     ways = _ways(question, drawn, v, grid is not None)
     per_unit = float(np.median(found.sigma))
-    sizes = ask.sizes or (DEFAULTS[scale] if scale in DEFAULTS else ())
+    sizes = ask.sizes or DEFAULTS.get(scale, ())
     if not sizes:
         raise Refused("Sizes in units of the outcome must be named.", field="sizes",
                       found="nothing", expected="numbers, sizes = [1, 2]")  # fmt: skip

@@ -131,9 +131,7 @@ class Drawn:
                                                                   alpha - half)]  # fmt: skip
         return float(ordered[places[0]]), (float(ordered[places[1]]), float(ordered[places[2]]))
 
-    def power(
-        self, shift: float, critical: float, sign: str = "two-sided"
-    ) -> NDArray[np.float64]:
+    def power(self, shift: float, critical: float, sign: str = "two-sided") -> NDArray[np.float64]:
         """Return the power of each kept outcome when the effect is in it.
 
         Parameters

@@ -229,7 +229,11 @@ def _column(table: pd.DataFrame, name: str, file: Path) -> pd.Series[Any]:
 
 
 def _stack(
-    table: pd.DataFrame, listed: Path, mask: Path | None, labels: Path | None, inputs: dict[str, str]
+    table: pd.DataFrame,
+    listed: Path,
+    mask: Path | None,
+    labels: Path | None,
+    inputs: dict[str, str],
 ) -> tuple[Any, dict[str, str]]:
     paths = [listed.parent / str(p) for p in _column(table, MAP, listed)]
     for row, path in enumerate(paths, start=2):

@@ -165,7 +165,7 @@ def ask_of(question: Any) -> Ask:
     Ask
         With the defaults of its kind.
     """
-    given = {
+    given: dict[str, Any] = {
         key: tuple(value) if isinstance(value, list) else value
         for key in KindKeys.model_fields
         if (value := getattr(question, key)) is not None
