@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from markupsafe import Markup
 
-from ekbom.report import data, figures, numbers, regiontables, style, voxels
+from ekbom.report import data, figures, kinds, numbers, regiontables, style, voxels
 from ekbom.report.blocks import Block, paragraphs
 from ekbom.report.columns import (
     LOWER,
@@ -44,6 +44,10 @@ def blocks(answer: Answered, key: str, *, alone: bool = True) -> list[Block]:
         Forest plot, data, table, comparison, influence, words.
     """
     out: list[Block] = []
+    if kinds.kind_of(answer):
+        out += [*kinds.blocks(answer, key), *regiontables.with_and_without(answer)]
+        words = methods_of(answer)
+        return [*out, Block("quote", paragraphs(words), fold="Words for the methods section")]
     if answer.maps:
         out += voxels.blocks(answer, key)
     if is_reliability(answer):

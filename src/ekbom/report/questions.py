@@ -9,7 +9,7 @@ from typing import Any
 
 from markupsafe import Markup, escape
 
-from ekbom.report import answers, figures, numbers, searched, style
+from ekbom.report import answers, figures, kinds, numbers, searched, style
 from ekbom.report.blocks import Block, Part
 from ekbom.report.columns import (
     VALUE,
@@ -126,6 +126,8 @@ def sentence(answer: Answered) -> Markup:
 def short(answer: Answered) -> Markup:
     """Return the answer in a sentence or two: how many regions, and which."""
     parts = re.split(r"(?<=[.!?])\s+", str(sentence(answer)))
+    if kinds.kind_of(answer):
+        return Markup(" ".join(parts[:2]))
     frame = answer.table("regions")
     p, value = corrected(frame), pick(frame, VALUE)
     hits = frame[frame[p] < alpha_of(answer)] if p and value else frame[:0]
@@ -252,7 +254,7 @@ def _all_methods(one: Asked) -> list[Block]:
     """Draw the effects of all methods side by side."""
     frames = [(m, a, a.table("regions")) for m, a in one.answers]
     first = frames[0][2]
-    if "region" not in first or is_reliability(frames[0][1]):
+    if "region" not in first or is_reliability(frames[0][1]) or kinds.kind_of(frames[0][1]):
         return []
     rows = list(first["region"].astype(str))
     drawn = []
