@@ -10,7 +10,8 @@ from ekbom.inference import Settings, fit
 from ekbom.inference.clusters import clusters
 from ekbom.inference.question import ask
 from ekbom.inference.searched import field_of
-from ekbom.validate.inference import SHORT, noise_maps, validate_inference
+from ekbom.validate.inference import SHORT, validate_inference
+from ekbom.validate.nullmaps import Cell, noise_maps, null_maps
 
 
 def test_the_command_prints_every_cell(tmp_path, capsys):
@@ -25,16 +26,20 @@ def test_the_command_prints_every_cell(tmp_path, capsys):
 
 
 def test_a_broken_engine_would_fail_the_gates(monkeypatch):
-    """The gate is worth something: p that is too small by ten is seen in few studies."""
+    """The gate is worth something: relabellings that come out too small are seen in few studies."""
     from ekbom.inference.permute import spatial
     from ekbom.validate import inference
 
-    monkeypatch.setattr(inference, "_regions", lambda *a: [])
-    monkeypatch.setattr(inference, "_nuisance", lambda *a: [])
-    monkeypatch.setattr(inference, "_unequal", lambda *a: [])
-    monkeypatch.setattr(inference, "_coverage", lambda *a: [])
-    whole = spatial._p
-    monkeypatch.setattr(spatial, "_p", lambda *a: whole(*a) / 10)
+    monkeypatch.setattr(inference, "LOOPS", [])
+    right = spatial.relabelled
+
+    def wrong(w, plan, part):
+        out = 0.8 * right(w, plan, part)
+        if part.start == 0:
+            out[0] /= 0.8
+        return out
+
+    monkeypatch.setattr(spatial, "relabelled", wrong)
     checks = validate_inference(studies=12, seed=2)
     assert not all(c.passed for c in checks if c.name.startswith("max-T"))
     assert SHORT.studies == 100
@@ -70,3 +75,26 @@ def test_local_resels_even_out_varying_smoothness():
     # by the global width almost every long cluster is on the smooth side
     assert rate["global"][1] / rate["global"][0] > 5
     assert rate["local"][1] / rate["local"][0] < rate["global"][1] / rate["global"][0] / 3
+
+
+def test_null_studies_resume_and_decide_as_all_draws_would(tmp_path, monkeypatch):
+    from ekbom.validate import nullmaps
+
+    cell = Cell("Gaussian", 8, 8, 2.0, (5, 6, 5), 200, 3)
+    monkeypatch.setattr(nullmaps, "KEEP", 2)
+    whole = null_maps(cell, 6)
+    part = null_maps(cell, 3, kept=tmp_path)
+    assert part[0].n == 3
+    study, again = nullmaps._study, []
+    monkeypatch.setattr(nullmaps, "_study", lambda c, k, w: again.append(k) or study(c, k, w))
+    assert null_maps(cell, 6, kept=tmp_path, workers=2) == whole
+    assert again == [3, 4, 5]
+    permute_maps = nullmaps.permute_maps
+    monkeypatch.setattr(
+        nullmaps, "permute_maps", lambda *a, enough, **k: permute_maps(*a, **k, enough=0)
+    )
+    drawn = [study(cell, k, 1) for k in range(6)]
+    for check in whole:
+        name = check.name.split(": ")[0]
+        assert check.value == sum(d[name] for d in drawn), name
+    assert {d["draws"] for d in drawn} == {200}

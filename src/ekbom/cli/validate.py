@@ -106,8 +106,17 @@ def legs(*, out: Path, nights: int = 2, hours: float = 8.0, seed: int = 1) -> in
 
 
 @app.command
-def inference(*, out: Path, full: bool = False, studies: int | None = None, seed: int = 1) -> int:
+def inference(
+    *,
+    out: Path,
+    full: bool = False,
+    studies: int | None = None,
+    seed: int = 1,
+    workers: int | None = None,
+) -> int:
     """Count false findings in null studies, and the coverage of intervals.
+
+    Finished null studies are kept in OUT/cells: an interrupted run goes on from there.
 
     Parameters
     ----------
@@ -119,10 +128,19 @@ def inference(*, out: Path, full: bool = False, studies: int | None = None, seed
         Studies a cell, instead.
     seed
         Of every random draw.
+    workers
+        Threads; all cores by default. Nothing depends on them.
     """
     from ekbom.validate.inference import validate_inference
 
-    checks = validate_inference(full=full, studies=studies, seed=seed, tell=_out.print)
+    checks = validate_inference(
+        full=full,
+        studies=studies,
+        seed=seed,
+        kept=out / "cells",
+        workers=workers,
+        tell=lambda text: _out.print(text, markup=False),
+    )
     settings: dict[str, object] = {"Full": full, "Studies": studies or "default", "Seed": seed}
     more = (
         "Counts are of null studies in which something was found at .05. Gates are binomial "

@@ -195,6 +195,8 @@ def common_meta(
             "exhaustive": plan.exhaustive,
             "exchange": plan.mode,
             "seed": plan.seed,
+            "enough": plan.enough,
+            "tail": settings.tail and not plan.exhaustive,
             "threshold": permuted.threshold if math.isfinite(permuted.threshold) else None,
         }
     return out

@@ -20,6 +20,7 @@ from ekbom.inference.glm import Fit, fit
 from ekbom.inference.influence import Influence, influence
 from ekbom.inference.multiple import benjamini_hochberg, bonferroni, holm
 from ekbom.inference.permute.engine import Permuted, permute
+from ekbom.inference.permute.tail import TAIL, tail_p
 from ekbom.inference.prepare import SESSION
 from ekbom.inference.question import (
     Question,
@@ -151,9 +152,18 @@ def _region_table(
     }  # fmt: skip
     if permuted is not None:
         for column, short in (("p_perm", permuted.p_uncorrected), ("p_maxT", permuted.p_corrected)):
+            if short is None:
+                continue
             full = np.full(len(names), np.nan)
-            full[tested] = short if short is not None else np.nan
+            full[tested] = short
             corrected[column] = full
+        if settings.tail and not permuted.plan.exhaustive:
+            toward = {"two-sided": np.abs, "positive": np.positive, "negative": np.negative}
+            seen = toward[settings.sign](found.statistic)
+            tail = tail_p(
+                permuted.maxima, seen, corrected["p_maxT"], settings.seed, settings.interval
+            )
+            corrected |= dict(zip(TAIL, tail, strict=True))
     z = found.z
     rows = []
     for j, name in enumerate(names):

@@ -45,6 +45,12 @@ class Settings:
     permutations : int
         Relabellings to draw, the identity counted. When there are no more
         distinct ones than this, or than 20,000, all are used.
+    enough : int
+        Stop drawing when the largest statistic of the data was reached so often (20 is
+        usual; Besag and Clifford); 0: draw all. Nothing changes when all relabellings are used.
+    tail : bool
+        Also give p from a generalised Pareto tail of the drawn maxima, beside that of the
+        permutation; only where that is under .1, and not when all relabellings are used.
     seed : int
         Seed of the draw; unused when all relabellings are enumerated.
     alpha : float
@@ -106,6 +112,8 @@ class Settings:
 
     method: Method = "parametric"
     permutations: int = 10_000
+    enough: int = 0
+    tail: bool = False
     seed: int = 0
     alpha: float = 0.05
     sign: Sign = "two-sided"
@@ -168,6 +176,15 @@ class Settings:
                     mend="remove it or correct the spelling",
                 )
         _within("permutations", self.permutations, 1, 10_000_000)
+        _within("enough", self.enough, 0, 100_000)
+        if self.enough and self.tail:
+            raise Refused(
+                "inference.tail needs all its draws, and inference.enough stops them.",
+                field="inference.tail",
+                found=f"tail with enough = {self.enough}",
+                expected="one of the two",
+                mend="leave one of them out",
+            )
         _within("bootstrap", self.bootstrap, 100, 1_000_000)
         _within("seed", self.seed, 0, 2**63 - 1)
         _inside("alpha", self.alpha)

@@ -62,27 +62,32 @@ class Enhancer:
         self._cells, self._levels = np.empty(n, np.int32), np.empty(n, np.uint32)
         self._above, self._state = np.empty(n, np.int32), np.empty((n, 5))
 
+        self._none = np.empty(0, np.int32), np.empty(0)
+        self._map: tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]] | None = None
+
     def maxima(self, t: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the largest TFCE, cluster extent and cluster mass of a map, (3,)."""
-        return self._run(t, None)
+        return self._run(t, mapped=False)
 
-    def both(self, t: NDArray[np.float32], out: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the maxima, (3,), and write the enhanced map, (V,)."""
-        return self._run(t, out)
+    def both(self, t: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the maxima, (3,), and TFCE without its sign, (V,)."""
+        best = self._run(t, mapped=True)
+        assert self._map is not None
+        return best, self._map[2][self.lattice.place]
 
     def map(self, t: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the enhanced map, (V,), with the sign of the statistic."""
-        out = np.zeros(self.lattice.n)
-        self._run(t, out)
-        return out
+        return np.asarray(np.sign(t) * self.both(t)[1])
 
-    def _run(
-        self, t: NDArray[np.float32], filled: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    def _run(self, t: NDArray[np.float32], *, mapped: bool) -> NDArray[np.float64]:
         g, how = self.lattice, self.how
         t = np.ascontiguousarray(t, np.float32)
-        length = 0 if filled is None else g.cells
-        up, share, total = np.empty(length, np.int32), np.empty(length), np.zeros(length)
+        up, share = self._none
+        if mapped:
+            if self._map is None:
+                self._map = np.empty(g.cells, np.int32), np.empty(g.cells), np.empty(g.cells)
+            up, share, total = self._map
+            total.fill(0.0)
         best = np.zeros(3)
         self._label.fill(-1)
         first = 0
@@ -96,11 +101,8 @@ class Enhancer:
                 g.rest_start, g.rest, self.power, how.H, how.forming, how.excess, self._label,
                 first, self._above, self._state, up, share, best,
             )  # fmt: skip
-            if filled is not None:
+            if mapped:
                 carry(self._cells, n, up, share, total)
-        if filled is not None:
-            asked = np.isin(np.signbit(t), SIGNS[how.sign]) & (t != 0)
-            filled[:] = np.where(asked, np.sign(t) * total[g.place], 0.0)
         return best
 
 

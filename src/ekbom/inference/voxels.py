@@ -185,6 +185,7 @@ def answer_voxels(
             df=found.df,
             rounding=rounding_of(rows),
             workers=workers,
+            enough=settings.enough,
             kept=kept,
             tell=tell,
         )

@@ -24,6 +24,7 @@ from ekbom.inference.effects import effect_sizes
 from ekbom.inference.glm import Fit
 from ekbom.inference.influence import Influence
 from ekbom.inference.multiple import holm
+from ekbom.inference.permute.tail import TAIL, tail_p
 from ekbom.inference.prepare import SESSION
 from ekbom.inference.question import Question, labels, least, p_of, size_columns
 from ekbom.inference.searched import Searched
@@ -123,7 +124,8 @@ def peak_table(s: Searched, at: AtPeaks) -> Table:
                 "enhanced_on": s.settings.on,
             }  # fmt: skip
         rows.append(out)
-    frame = _lean(pd.DataFrame(rows))
+    frame = _with_tail(s, [row.voxel for row in at.listed if not row.volume], pd.DataFrame(rows))
+    frame = _lean(frame)
     return Table("peaks", frame, chosen(_meanings(s), frame.columns))
 
 
@@ -275,6 +277,24 @@ def _estimate(s: Searched, at: AtPeaks, j: int) -> dict[str, Any]:
         "effect": found.estimate[0, v], "unit": s.question.effect_unit, "se": found.se[v],
         "ci_low": size.ci[0], "ci_high": size.ci[1],
     }  # fmt: skip
+
+
+def _with_tail(s: Searched, voxels: list[int], frame: pd.DataFrame) -> pd.DataFrame:
+    """Add p from the tail of the maxima that the method speaks of, with its limits."""
+    if s.permuted is None or not s.settings.tail or s.permuted.plan.exhaustive:
+        return frame
+    if s.settings.method == "tfce" and s.spatial is not None:
+        null, column = s.spatial.nulls["tfce"], "p_tfce"
+        values = np.abs(s.spatial.enhanced[voxels])
+    else:
+        null, column = s.permuted.maxima, "p_maxT"
+        seen = s.spatial.observed if s.spatial is not None else s.found.statistic
+        values = np.abs(seen[voxels])
+    tail = tail_p(null, values, frame[column].to_numpy(float), s.settings.seed, s.settings.interval)
+    at = list(frame.columns).index(column) + 1
+    for j, (name, p) in enumerate(zip(TAIL, tail, strict=True)):
+        frame.insert(at + j, name, p)
+    return frame
 
 
 def _z(found: Fit, v: int) -> float:

@@ -69,6 +69,10 @@ def cited(question: Question, permuted: Permuted | None, over: str = "") -> list
             keys.append("winkler2014")
     if permuted is not None:
         keys += ["freedman1983", "nichols2002", "winkler2014"]
+        if permuted.plan.enough is not None:
+            keys.append("besag1991")
+        if settings.tail and not permuted.plan.exhaustive:
+            keys += ["knijnenburg2009", "winkler2016"]
         if question.model.stratum != "persons" or question.blocks is not None:
             keys.append("winkler2015")
     return keys
@@ -78,7 +82,7 @@ def few_relabellings(plan: PermutationPlan, settings: Settings) -> list[str]:
     """Warn when the relabellings are too few for the level."""
     # the mirror of a relabelling has the same |t| when it is in the set
     least = (2.0 if settings.sign == "two-sided" and plan.exhaustive else 1.0) / plan.n
-    if least > settings.alpha:
+    if least > settings.alpha and plan.enough is None:
         return [
             f"With {plan.n} relabellings no p can be under {p_text(least)}: "
             f"permutation cannot reach {settings.alpha:g} in this design."
@@ -309,6 +313,19 @@ def _permutation(facts: Facts) -> str:
         else f"{plan.n} of {plan.possible:.3g} distinct relabellings were drawn without repeats, "
         f"the data as they are among them (seed {plan.seed})"
     )
+    if plan.enough is not None:
+        number_ = (
+            f"of at most {facts.question.settings.permutations} of {plan.possible:.3g} distinct "
+            f"relabellings {plan.n} were used (seed {plan.seed}): drawing was to stop when the "
+            f"largest statistic of the data had been reached {plan.enough} times, and p is "
+            f"{plan.enough} over the draw at which a statistic was reached so often (Besag and "
+            "Clifford)"
+        )
+    elif facts.question.settings.tail and not plan.exhaustive:
+        number_ += (
+            "; under .1, p was also taken from a generalised Pareto tail of the drawn maxima "
+            "(p_tail, an approximation)"
+        )
     return (
         f"Permutation followed Freedman and Lane: {what}, which takes {basis}; {number_}. "
         f"The largest statistic over all {facts.over} of each relabelling gave p corrected for "

@@ -7,25 +7,22 @@ Each cell is a number of studies without an effect; the count of those that find
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
 
-from ekbom.inference import Settings, effect_sizes, fit, lattice, permute
-from ekbom.inference.clusters import clusters
+from ekbom.inference import Settings, effect_sizes, fit, permute
 from ekbom.inference.permute.engine import plan_for
-from ekbom.inference.permute.spatial import Exchanged, permute_maps
 from ekbom.inference.question import Question, ask
 from ekbom.inference.reliability import reliability
-from ekbom.inference.searched import field_of, forming_threshold
 from ekbom.inference.variance import Welch, groups_of
+from ekbom.validate.nullmaps import ALPHA, Cell, null_maps, two_groups
 from ekbom.validate.result import Check, binomial_gate
 
-ALPHA = 0.05
 Tell = Callable[[str], None]
 
 
@@ -49,6 +46,8 @@ def validate_inference(
     full: bool = False,
     studies: int | None = None,
     seed: int = 1,
+    kept: Path | None = None,
+    workers: int | None = None,
     tell: Tell = lambda text: None,
 ) -> list[Check]:
     """Run every loop.
@@ -61,6 +60,10 @@ def validate_inference(
         Studies a cell, instead.
     seed : int
         Of every random draw.
+    kept : Path, optional
+        Folder of finished null studies: those found there are not run again.
+    workers : int, optional
+        Threads; all cores by default. Nothing depends on them.
     tell : callable
         Told which cell is done.
 
@@ -72,17 +75,13 @@ def validate_inference(
     size = FULL if full else SHORT
     count = studies or size.studies
     out: list[Check] = []
-    for noise in ("Gaussian", "skewed"):
-        for n1, n2 in size.designs:
-            for width in size.widths:
-                out += _maps(noise, n1, n2, width, size, count, seed)
-                tell(f"maps, {noise}, {n1} + {n2}, FWHM {width:g}")
-    out += _regions(count, seed)
-    out += _nuisance(count, seed)
-    tell("regions, nuisance")
-    out += _unequal(count, seed)
-    tell("unequal variances")
-    out += _coverage(max(count, 300), seed)
+    threads = workers or os.cpu_count() or 1
+    for cell in cells(size, seed):
+        out += null_maps(cell, count, kept=kept, workers=threads, tell=tell)
+        tell(f"maps, {cell.name}")
+    for name, loop in LOOPS:
+        out += loop(count, seed)
+        tell(name)
     outside = [c for c in out if c.gated and not _usual(c)]
     gated = sum(c.gated for c in out)
     out.append(
@@ -97,6 +96,16 @@ def validate_inference(
     return out
 
 
+def cells(size: Size, seed: int) -> list[Cell]:
+    """Return the cells of null maps of a size."""
+    return [
+        Cell(noise, n1, n2, width, size.shape, size.permutations, seed)
+        for noise in ("Gaussian", "skewed")
+        for n1, n2 in size.designs
+        for width in size.widths
+    ]
+
+
 def _usual(c: Check) -> bool:
     if c.unit == "%":
         return True
@@ -104,124 +113,9 @@ def _usual(c: Check) -> bool:
     return low <= c.value <= high or (c.low != c.low and c.value <= high)
 
 
-def _table(n1: int, n2: int) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "participant": [f"s{i:02d}" for i in range(n1 + n2)],
-            "group": ["rls"] * n1 + ["control"] * n2,
-        }
-    )
-
-
-def noise_maps(
-    rng: np.random.Generator, n: int, shape: Sequence[int], width: float, kind: str
-) -> NDArray[np.float32]:
-    """Return stationary noise maps.
-
-    Parameters
-    ----------
-    rng : Generator
-        Source.
-    n : int
-        How many.
-    shape : sequence of int
-        Grid.
-    width : float
-        FWHM in voxels.
-    kind : {"Gaussian", "skewed"}
-        Marginal distribution: normal, or its exponential.
-
-    Returns
-    -------
-    ndarray, (n, X, Y, Z)
-        float32, of mean about 0 and SD 1.
-    """
-    sigma = width / np.sqrt(8 * np.log(2))
-    pad = int(np.ceil(3 * sigma))
-    wide = tuple(s + 2 * pad for s in shape)
-    cut = (slice(pad, -pad),) * 3
-    out = np.stack([gaussian_filter(rng.standard_normal(wide), sigma)[cut] for _ in range(n)])
-    out /= out.std()
-    if kind == "skewed":
-        out = np.exp(out)
-        out = (out - out.mean()) / out.std()
-    return out.astype(np.float32)
-
-
-def _maps(
-    noise: str, n1: int, n2: int, width: float, size: Size, count: int, seed: int
-) -> list[Check]:
-    rng = np.random.default_rng([seed, n1, n2, round(10 * width), len(noise)])
-    mask = np.ones(size.shape, bool)
-    table = _table(n1, n2)
-    settings = Settings("tfce", size.permutations, seed=seed)
-    question = ask(table, "~ group", "rls - control", "u", settings)
-    ball = np.zeros(size.shape, bool)
-    x = np.indices(size.shape) - np.array(size.shape)[:, None, None, None] // 2
-    ball[(x**2).sum(axis=0) <= 9] = True
-    graph = lattice(mask)
-    hits = dict.fromkeys(
-        ("max-T", "TFCE", "cluster extent", "cluster mass", "small volume, max-T",
-         "small volume, TFCE", "random field, peak", "random field, cluster at .001, local resels",
-         "random field, cluster at .001, global width",
-         "random field, cluster at .01, local resels",
-         "random field, cluster at .01, global width"), 0,
-    )  # fmt: skip
-    keys = ("t", "tfce", "extent", "mass", "t:ball", "tfce:ball")
-    for _ in range(count):
-        values = noise_maps(rng, n1 + n2, size.shape, width, noise)[:, mask]
-        found = fit(values, question.model)
-        spatial = permute_maps(
-            Exchanged(values, question.model, settings),
-            graph,
-            settings,
-            forming=forming_threshold(found, settings),
-            volumes=[("ball", ball[mask])],
-            df=found.df,
-            workers=os.cpu_count() or 1,
-        )
-        for name, key in zip(hits, keys, strict=False):
-            hits[name] += bool(spatial.p(key, spatial.nulls[key][0]) <= ALPHA)
-        for name, p in _field_p(values, question, mask).items():
-            hits[name] += p <= ALPHA
-    cell = f"{noise}, {n1} + {n2}, FWHM {width:g}"
-    low, high = binomial_gate(count, ALPHA)
-    out = []
-    for name, value in hits.items():
-        gate = (float(low), float(high))
-        note = ""
-        if name.startswith("random"):
-            bound = noise == "Gaussian" and name.endswith("peak")
-            gate = (np.nan, float(high) if bound else np.nan)
-            note = "may exceed" if " .01," in name else ""
-        out.append(Check(f"{name}: {cell}", value, count, "null studies", *gate, note=note))
-    return out
-
-
-def _field_p(
-    values: NDArray[np.float32], question: Question, mask: NDArray[np.bool_]
-) -> dict[str, float]:
-    found = fit(values, question.model)
-    affine = np.eye(4)
-    field = field_of(values, question, found, mask, affine)
-    out = {"random field, peak": 1.0}
-    if field.space is None or field.smooth is None:
-        return out
-    out["random field, peak"] = field.space.p_peak(float(np.abs(found.statistic).max()))[0]
-    for forming_p in (0.001, 0.01):
-        u = forming_threshold(found, Settings(forming_p=forming_p))
-        joined = clusters(found.statistic, mask, affine, u)
-        name = f"random field, cluster at {'.001' if forming_p == 0.001 else '.01'}"
-        local = max((float(field.smooth.rpv[c.voxels].sum()) for c in joined), default=0.0)
-        whole = max((c.size for c in joined), default=0) / np.prod(field.smooth.fwhm_vox)
-        for how, k in (("local resels", local), ("global width", float(whole))):
-            out[f"{name}, {how}"] = field.space.p_cluster(k, u) if joined else 1.0
-    return out
-
-
 def _regions(count: int, seed: int) -> list[Check]:
     rng = np.random.default_rng([seed, 20])
-    question = ask(_table(7, 6), "~ group", "rls - control", "u", Settings("max-t"))
+    question = ask(two_groups(7, 6), "~ group", "rls - control", "u", Settings("max-t"))
     mix = np.linalg.cholesky(0.6 * np.ones((12, 12)) + 0.4 * np.eye(12))
     hits = 0
     for _ in range(count):
@@ -269,7 +163,7 @@ def _unequal(count: int, seed: int) -> list[Check]:
     for n1, n2 in ((15, 12), (5, 20)):
         rng = np.random.default_rng([seed, 40, n1])
         settings = Settings("max-t", 200, seed=seed, variance="voxel")
-        question = ask(_table(n1, n2), "~ group", "rls - control", "u", settings)
+        question = ask(two_groups(n1, n2), "~ group", "rls - control", "u", settings)
         label = groups_of(question.design, question.model, settings)
         wide = np.where(np.arange(n1 + n2) < n1, np.sqrt(3.0), 1.0)[:, None]
         flips = plain = single = 0
@@ -297,8 +191,9 @@ def _unequal(count: int, seed: int) -> list[Check]:
 
 
 def _coverage(count: int, seed: int) -> list[Check]:
+    count = max(count, 300)
     rng = np.random.default_rng([seed, 50])
-    question = ask(_table(15, 12), "~ group", "rls - control", "u", Settings())
+    question = ask(two_groups(15, 12), "~ group", "rls - control", "u", Settings())
     delta, rho, icc = 0.8, 0.6, 0.7
     y = rng.normal(size=(27, count))
     y[:15] += delta
@@ -329,3 +224,12 @@ def _coverage(count: int, seed: int) -> list[Check]:
 def _gated(name: str, hits: int, count: int) -> Check:
     low, high = binomial_gate(count, ALPHA)
     return Check(name, int(hits), count, "null studies", low, high)
+
+
+# name for the progress, and what takes the studies of a cell and a seed
+LOOPS: list[tuple[str, Callable[[int, int], list[Check]]]] = [
+    ("regions", _regions),
+    ("nuisance", _nuisance),
+    ("unequal variances", _unequal),
+    ("coverage", _coverage),
+]

@@ -10,7 +10,7 @@ threads or on how relabellings are batched.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +20,7 @@ from scipy.linalg import null_space
 
 from ekbom.inference.permute._kernel import BATCH, maxima
 from ekbom.inference.permute.plan import PermutationPlan, exchange, flip
+from ekbom.inference.permute.sequential import in_order, sequential_p, stopping_draw
 from ekbom.inference.settings import Settings
 from ekbom.inference.strata import Model
 from ekbom.inference.sums import products, squares
@@ -39,7 +40,8 @@ class Permuted:
         Share of relabellings whose maximum over the family reaches the observed
         statistic, the identity counted (so at least 1 / N); NaN where there is none.
     p_uncorrected : (V,) or None
-        The same for each outcome alone.
+        The same for each outcome alone; None when it was not asked for, or when drawing
+        was to stop early (the rule looks at the largest statistic only).
     maxima : (N,)
         Maximum of each relabelling, of the statistic in the tested direction.
     threshold : float
@@ -162,18 +164,36 @@ def permute(
     slack = tolerance * np.maximum(1.0, np.abs(stat)) * (1.0 + np.square(stat) / model.df)
     directed = {"two-sided": np.abs(stat), "positive": stat, "negative": -stat}[sign]
     cut = _share(directed - slack, model.df, k1)
-    high, low, count = _run(u, w, k1, plan, cut, sign, each, workers)
-    best = {"two-sided": np.maximum(high, low), "positive": high, "negative": low}[sign]
-    top = _statistic(np.abs(best), model.df, k1) * np.sign(best)
+    rule = 0 if plan.exhaustive else settings.enough
+    tops: list[NDArray[np.float64]] = []
+    count = np.zeros(u.shape[1] if each and not rule else 1, np.int64)
+    data, reached_so_far = float(np.max(directed - slack)), 0
+    for high, low, counted in _run(u, w, k1, plan, cut, sign, each and not rule, workers):
+        best = {"two-sided": np.maximum(high, low), "positive": high, "negative": low}[sign]
+        tops.append(_statistic(np.abs(best), model.df, k1) * np.sign(best))
+        count += counted
+        if rule:
+            reached = tops[-1][:, None] >= data
+            reached[0] &= len(tops) > 1  # the data are no draw
+            last = stopping_draw(reached, rule - reached_so_far)
+            if last is not None:
+                tops[-1] = tops[-1][:last]
+                break
+            reached_so_far += int(reached.sum())
+    top = np.concatenate(tops)
     ordered = np.sort(top)
     p, alone = np.full(len(whole), np.nan), np.full(len(whole), np.nan)
-    p[whole] = (plan.n - np.searchsorted(ordered, directed - slack, side="left")) / plan.n
-    if each:
-        alone[whole] = count / plan.n
+    if rule:
+        plan = plan.first(len(top), rule)
+        p[whole] = sequential_p(top, directed - slack, rule)
+    else:
+        p[whole] = (plan.n - np.searchsorted(ordered, directed - slack, side="left")) / plan.n
+        if each:
+            alone[whole] = count / plan.n
     threshold = threshold_of(ordered, settings.alpha)
     if model.kind == "F" and k1 == 1:
         top, threshold = np.square(top), threshold**2
-    return Permuted(p, alone if each else None, top, threshold, plan)
+    return Permuted(p, alone if each and not rule else None, top, threshold, plan)
 
 
 def unit_residuals(
@@ -227,33 +247,22 @@ def _run(
     sign: str,
     each: bool,
     workers: int,
-) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]]:
+    """Yield, block by block, the largest shares of both signs and how often each was reached."""
     v = u.shape[1]
     size = BLOCK if plan.n >= BLOCK else -(-plan.n // BATCH) * BATCH
     counting = {"two-sided": 1, "positive": 2, "negative": 3}[sign] if each else 0
-    high, low = np.empty(plan.n), np.empty(plan.n)
 
-    def one(start: int) -> NDArray[np.int64]:
+    def one(start: int) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
         real = min(size, plan.n - start)
         part = np.zeros((size, *w.shape))
         part[:real] = relabelled(w, plan, slice(start, start + real))
         top, bottom = np.empty(size), np.empty(size)
         count = np.zeros(v if each else 1, np.int64)
         maxima(u, part, k1, top, bottom, count, cut, counting, real)
-        high[start : start + real] = top[:real]
-        low[start : start + real] = bottom[:real]
-        return count
+        return top[:real], bottom[:real], count
 
-    starts = range(0, plan.n, size)
-    total = np.zeros(v if each else 1, np.int64)
-    if workers > 1:
-        with ThreadPoolExecutor(workers) as pool:
-            for count in pool.map(one, starts):
-                total += count
-    else:
-        for start in starts:
-            total += one(start)
-    return high, low, total
+    return in_order(one, range(0, plan.n, size), workers)
 
 
 def relabelled(w: NDArray[np.float64], plan: PermutationPlan, part: slice) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -40,6 +40,9 @@ class PermutationPlan:
         Whether ``N == possible``.
     seed : int or None
         ``None`` when exhaustive: nothing was drawn.
+    enough : int or None
+        Drawing was to stop when the largest statistic was reached so often
+        (Besag & Clifford 1991); ``None``: a fixed number was drawn.
     """
 
     mode: Literal["exchange", "flip"]
@@ -48,6 +51,13 @@ class PermutationPlan:
     possible: int
     exhaustive: bool
     seed: int | None
+    enough: int | None = None
+
+    def first(self, n: int, enough: int) -> PermutationPlan:
+        """Return the first relabellings of a plan that stopped by a rule."""
+        rows = None if self.rows is None else self.rows[:n]
+        signs = None if self.signs is None else self.signs[:n]
+        return replace(self, rows=rows, signs=signs, enough=enough)
 
     @property
     def n(self) -> int:

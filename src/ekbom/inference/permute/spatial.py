@@ -7,7 +7,6 @@ Maps are float32, sums float64; nothing depends on threads or on batches.
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -25,6 +24,7 @@ from ekbom.inference.permute.engine import (
     unit_residuals,
 )
 from ekbom.inference.permute.plan import PermutationPlan
+from ekbom.inference.permute.sequential import in_order, sequential_p, stopping_draw
 from ekbom.inference.settings import Settings
 from ekbom.inference.strata import Model
 from ekbom.inference.tails import z_of_f, z_of_t
@@ -78,7 +78,8 @@ class Spatial:
 
     def p(self, null: str, value: Any) -> NDArray[np.float64]:
         """Return the share of relabellings whose maximum reaches a value, at least 1 / N."""
-        return _p(self.nulls[null], np.asarray(value, float), self.slack)
+        rule = self.plan.enough or 0
+        return _p(self.nulls[null], np.asarray(value, float), self.slack, rule)
 
     def threshold(self, null: str) -> float:
         """Return the smallest value with corrected p at or under alpha."""
@@ -138,6 +139,7 @@ def permute_maps(
     df: float,
     rounding: float = 1e-6,
     workers: int = 1,
+    enough: int = 0,
     kept: MutableMapping[int, NDArray[np.float64]] | None = None,
     tell: Callable[[int, int], None] = lambda done, whole: None,
 ) -> Spatial:
@@ -163,6 +165,8 @@ def permute_maps(
         Relative rounding of the data.
     workers : int
         Threads; nothing depends on them.
+    enough : int
+        Stop at the draw at which every maximum of the data was reached so often; 0: never.
     kept : mutable mapping of int to (k, m) array, optional
         Finished chunks by their first relabelling: those found are not computed again.
     tell : callable
@@ -191,47 +195,51 @@ def permute_maps(
             for row, t in enumerate(block[: stop - first], start=first - start):
                 out[row, 0] = _largest(t, sign)
                 if places:
-                    enhanced = np.empty(graph.n)
-                    out[row, 1:4] = tool.both(t, enhanced)
+                    # without signs: what is enhanced is asked for, whatever its sign
+                    out[row, 1:4], enhanced = tool.both(t)
                     for j, inside in enumerate(places):
                         out[row, 4 + 2 * j] = _largest(t[inside], sign)
-                        out[row, 5 + 2 * j] = _largest(enhanced[inside], sign)
+                        out[row, 5 + 2 * j] = enhanced[inside].max()
                 else:
                     out[row, 1:4] = tool.maxima(t)
         if kept is not None:
             kept[start] = out
         return out
 
-    starts = range(0, plan.n, CHUNK)
-    parts: list[NDArray[np.float64]] = []
-    if workers > 1:
-        with ThreadPoolExecutor(workers) as pool:
-            for start, part in zip(starts, pool.map(chunk, starts), strict=True):
-                parts.append(part)
-                tell(min(start + CHUNK, plan.n), plan.n)
-    else:
-        for start in starts:
-            parts.append(chunk(start))
-            tell(min(start + CHUNK, plan.n), plan.n)
-    everything = np.concatenate(parts)
     names = ["t", "tfce", "extent", "mass"]
     names += [f"{what}:{name}" for name, _ in volumes for what in ("t", "tfce")]
+    rule = 0 if plan.exhaustive else enough
+    parts: list[NDArray[np.float64]] = []
+    done, counted = 0, np.zeros(len(names), np.int64)
+    for part in in_order(chunk, range(0, plan.n, CHUNK), workers):
+        parts.append(part)
+        done += len(part)
+        tell(done, plan.n)
+        if rule:
+            data = parts[0][0]
+            reached = part >= _cut(data, _slack(joint, df, settings.H, rounding, data[0]))
+            reached[0] &= len(parts) > 1  # the data are no draw
+            last = stopping_draw(reached, rule - counted)
+            if last is not None:
+                parts[-1] = part[:last]
+                break
+            counted += reached.sum(axis=0)
+    everything = np.concatenate(parts)
+    if rule:
+        plan = plan.first(len(everything), rule)
     nulls = {name: np.ascontiguousarray(everything[:, j]) for j, name in enumerate(names)}
     first = np.empty((BATCH, graph.n), np.float32)
     maps.fill(0, first)
     observed = first[0]
     enhanced = Enhancer(graph, how, power).map(observed)
-    top = float(nulls["t"][0])
-    # rounding moves a statistic the more the nearer the fit is to perfection
-    worse = top / df if joint else top**2 / df
-    slack = rounding * (1.0 + worse) * (settings.H + 1.0)
+    slack = _slack(joint, df, settings.H, rounding, float(nulls["t"][0]))
     directed = observed.astype(float)
     return Spatial(
         directed,
         enhanced,
         nulls,
-        _p(nulls["t"], _toward(directed, sign), slack),
-        _p(nulls["tfce"], _toward(enhanced, sign), slack),
+        _p(nulls["t"], _toward(directed, sign), slack, rule),
+        _p(nulls["tfce"], _toward(enhanced, sign), slack, rule),
         plan,
         slack,
         sign,
@@ -256,7 +264,21 @@ def _largest(t: NDArray[Any], sign: str) -> float:
     return float(max(t.max(), -t.min()))
 
 
-def _p(null: NDArray[np.float64], value: NDArray[np.float64], slack: float) -> NDArray[np.float64]:
+def _slack(joint: bool, df: float, h: float, rounding: float, top: float) -> float:
+    # rounding moves a statistic the more the nearer the fit is to perfection
+    worse = top / df if joint else top**2 / df
+    return rounding * (1.0 + worse) * (h + 1.0)
+
+
+def _cut(value: NDArray[np.float64], slack: float) -> NDArray[np.float64]:
+    return np.asarray(value - slack * np.maximum(1.0, np.abs(value)))
+
+
+def _p(
+    null: NDArray[np.float64], value: NDArray[np.float64], slack: float, enough: int = 0
+) -> NDArray[np.float64]:
+    cut = _cut(value, slack)
+    if enough:
+        return sequential_p(null, cut, enough)
     ordered = np.sort(null)
-    reached = value - slack * np.maximum(1.0, np.abs(value))
-    return np.asarray((len(null) - np.searchsorted(ordered, reached, side="left")) / len(null))
+    return np.asarray((len(null) - np.searchsorted(ordered, cut, side="left")) / len(null))
