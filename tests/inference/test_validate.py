@@ -80,7 +80,7 @@ def test_local_resels_even_out_varying_smoothness():
 def test_null_studies_resume_and_decide_as_all_draws_would(tmp_path, monkeypatch):
     from ekbom.validate import nullmaps
 
-    cell = Cell("Gaussian", 8, 8, 2.0, (5, 6, 5), 200, 3)
+    cell = Cell("Gaussian", 10, 10, 2.0, (5, 6, 5), 200, 3)
     monkeypatch.setattr(nullmaps, "KEEP", 2)
     whole = null_maps(cell, 6)
     part = null_maps(cell, 3, kept=tmp_path)

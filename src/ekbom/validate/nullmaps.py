@@ -21,7 +21,7 @@ from ekbom.inference import Settings, fit, lattice
 from ekbom.inference.clusters import clusters
 from ekbom.inference.permute.sequential import sequential_p
 from ekbom.inference.permute.spatial import Exchanged, permute_maps
-from ekbom.inference.permute.tail import tail_p
+from ekbom.inference.permute.tail import BELOW, tail_p
 from ekbom.inference.question import Question, ask
 from ekbom.inference.searched import field_of, forming_threshold
 from ekbom.validate.result import Check, binomial_gate
@@ -190,7 +190,7 @@ def _study(cell: Cell, study: int, workers: int) -> dict[str, float]:
         forming=forming_threshold(found, settings),
         volumes=[("ball", ball[mask])],
         df=found.df,
-        enough=least,
+        enough=max(least, SEQUENTIAL),
         workers=workers,
     )
     out: dict[str, float] = {}
@@ -202,7 +202,9 @@ def _study(cell: Cell, study: int, workers: int) -> dict[str, float]:
         if key in ("t", "tfce"):
             p = float(sequential_p(null, np.array([cut]), SEQUENTIAL)[0])
             out[f"{name}, stopped at {SEQUENTIAL}"] = float(p <= ALPHA)
-            out[f"{name}, tail of {TAIL} draws"] = float(_by_tail(null[: TAIL + 1], cut) <= ALPHA)
+            if least >= TAIL * BELOW:  # a study that stopped earlier had no p to extrapolate
+                by_tail = _by_tail(null[: TAIL + 1], cut)
+                out[f"{name}, tail of {TAIL} draws"] = float(by_tail <= ALPHA)
     for name, p in _field_p(values, question, mask).items():
         out[name] = float(p <= ALPHA)
     out["draws"] = spatial.plan.n
