@@ -194,6 +194,7 @@ def common_meta(
             "possible": plan.possible,
             "exhaustive": plan.exhaustive,
             "exchange": plan.mode,
+            "exchange_of": plan.how,
             "seed": plan.seed,
             "enough": plan.enough,
             "tail": settings.tail and not plan.exhaustive,

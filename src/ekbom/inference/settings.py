@@ -19,11 +19,14 @@ Global = Literal["mask", "spm"]
 Variance = Literal["equal", "pooled", "voxel"]
 Smooth = Literal["auto", "spm", "unbiased"]
 Preset = Literal["none", "spm"]
+Exchange = Literal["within", "whole", "both"]
+Errors = Literal["exchangeable", "symmetric", "both"]
 
 _CHOICES = {
     "method": Method, "sign": Sign, "centre": Centre, "on": On, "mass": Mass, "zero": Zero,
     "scaling": Scaling, "global_mean": Global, "variance": Variance, "smoothness": Smooth,
-    "preset": Preset, "threshold_of": Literal["absolute", "global"],
+    "preset": Preset, "exchange": Exchange, "errors": Errors,
+    "threshold_of": Literal["absolute", "global"],
 }  # fmt: skip
 
 SEVERITY_WITH_CONTROLS = "severity-with-controls"
@@ -60,6 +63,12 @@ class Settings:
     blocks : str or None
         Column whose levels are exchangeable only among themselves (a scanner,
         a site). Repeated scans of a participant need no entry.
+    exchange : {"within", "whole", "both"}
+        With ``blocks``: rows change places inside their block, whole blocks change places
+        (they must be alike), or both.
+    errors : {"exchangeable", "symmetric", "both"}
+        Rows change places; signs change (of whole blocks together when only wholes may
+        move); or both at once. A mean, which no exchange moves, is tested by signs anyway.
     centre : {"mean", "group", "none"}
         What is subtracted from covariates: the mean of the rows in the model,
         the mean within the level of ``group``, or nothing.
@@ -118,6 +127,8 @@ class Settings:
     alpha: float = 0.05
     sign: Sign = "two-sided"
     blocks: str | None = None
+    exchange: Exchange = "within"
+    errors: Errors = "exchangeable"
     centre: Centre = "mean"
     allow: tuple[str, ...] = ()
     interval: float = 0.95

@@ -293,18 +293,26 @@ def _centring(facts: Facts) -> list[str]:
 def _permutation(facts: Facts) -> str:
     assert facts.permuted is not None
     plan, made = facts.permuted.plan, facts.question.model
+    blocks = facts.question.settings.blocks
     if plan.mode == "flip":
-        what = "signs of the outcomes were changed"
+        of = f" by whole {blocks}" if plan.how == "whole" else ""
+        what = f"signs of the outcomes were changed{of}"
         basis = "errors symmetric about 0"
     elif made.stratum == "within":
         what = "sessions were exchanged within participants"
         basis = "sessions exchangeable within a participant when there is no effect"
     else:
-        where = (
-            f" within {facts.question.settings.blocks}" if facts.question.blocks is not None else ""
-        )
-        what = f"participants were exchanged{where}"
-        basis = "participants exchangeable when there is no effect"
+        where = f" within {blocks}" if facts.question.blocks is not None else ""
+        if plan.how == "whole":
+            what = f"whole blocks of {blocks} were exchanged"
+            basis = "blocks exchangeable when there is no effect"
+        else:
+            also = f", and whole blocks of {blocks}" if plan.how == "both" else ""
+            what = f"participants were exchanged{where}{also}"
+            basis = "participants exchangeable when there is no effect"
+    if plan.mode == "both":
+        what += " and signs of the outcomes changed at once"
+        basis += ", and errors symmetric about 0"
     if facts.question.settings.variance == "voxel":
         basis += ", whatever the variance of each group"
     number_ = (

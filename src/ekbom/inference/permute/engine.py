@@ -18,7 +18,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import null_space
 
+from ekbom.errors import Refused
 from ekbom.inference.permute._kernel import BATCH, maxima
+from ekbom.inference.permute.blocks import matched, planned, rows_of, signs_of
 from ekbom.inference.permute.plan import PermutationPlan, exchange, flip
 from ekbom.inference.permute.sequential import in_order, sequential_p, stopping_draw
 from ekbom.inference.settings import Settings
@@ -88,12 +90,41 @@ def plan_for(
         within blocks; an effect that no exchange can move (a mean) by changes of sign.
     """
     basis = directions(model, None)
+    m, count, seed = len(model.x), settings.permutations, settings.seed
+    how, errors = settings.exchange, settings.errors
     if model.stratum == "within":
-        return exchange(model.x, model.person, settings.permutations, settings.seed)
-    label = None if blocks is None else np.unique(blocks, return_inverse=True)[1]
-    if _immovable(basis.tested, label):
-        return flip(len(model.x), None, settings.permutations, settings.seed)
-    return exchange(model.x, label, settings.permutations, settings.seed)
+        if how != "within":
+            raise _no_blocks(how, "an effect within persons", "sessions are exchanged inside each")
+        if errors == "exchangeable":
+            return exchange(model.x, model.person, count, seed)
+        # the changes of a person keep their sign together: they share the person's mean
+        if errors == "symmetric":
+            return flip(m, model.person, count, seed)
+        rows = rows_of(model.x, model.person, "within")
+        return planned(rows, signs_of(model.person), m, count, seed, "within")
+    label = None if blocks is None else np.unique(blocks, return_inverse=True)[1].ravel()
+    if label is None and how != "within":
+        raise _no_blocks(how, "no blocks", "name a column by inference.blocks")
+    if how == "within":
+        if errors == "symmetric" or (
+            errors == "exchangeable" and _immovable(basis.tested, label, None)
+        ):
+            return flip(m, None, count, seed)
+        if errors == "exchangeable":
+            return exchange(model.x, label, count, seed)
+        everybody = np.zeros(m, np.intp) if label is None else label
+        return planned(
+            rows_of(model.x, everybody, how), signs_of(np.arange(m)), m, count, seed, how
+        )
+    assert label is not None
+    # rows of a block are alike: when only wholes may move, they change sign together
+    signs = signs_of(label if how == "whole" else np.arange(m))
+    if errors == "symmetric":
+        return planned(None, signs, m, count, seed, how)
+    if errors == "exchangeable" and _immovable(basis.tested, label, how):
+        return planned(None, signs, m, count, seed, how)
+    rows = rows_of(model.x, label, how)
+    return planned(rows, signs if errors == "both" else None, m, count, seed, how)
 
 
 def directions(model: Model, plan: PermutationPlan | None, blocks: Any = None) -> Basis:
@@ -110,9 +141,13 @@ def directions(model: Model, plan: PermutationPlan | None, blocks: Any = None) -
     if plan is not None and plan.mode == "exchange" and nuisance.shape[1]:
         label = model.person if model.stratum == "within" else blocks
         label = np.zeros(len(x), int) if label is None else np.unique(label, return_inverse=True)[1]
+        if plan.how == "both":
+            label = np.zeros(len(x), int)
+        elif plan.how == "whole":
+            label = _position(x, label.ravel())
         indicators = np.eye(int(label.max()) + 1)[label]
         indicators /= np.sqrt(indicators.sum(axis=0))
-        # Directions constant in each block stay where they are; the residuals have none of them.
+        # Directions constant in each set of exchanged rows stay; the residuals have none of them.
         u, s, _ = np.linalg.svd(nuisance.T @ indicators, full_matrices=True)
         still = np.zeros(u.shape[1], bool)
         still[: len(s)] = s > 1.0 - 1e-9
@@ -267,10 +302,12 @@ def _run(
 
 def relabelled(w: NDArray[np.float64], plan: PermutationPlan, part: slice) -> NDArray[np.float64]:
     """Return the rows of a basis (k, m) for some relabellings, (B, k, m)."""
+    out = w[None]
     if plan.rows is not None:
-        return np.ascontiguousarray(w[:, plan.rows[part]].transpose(1, 0, 2))
-    assert plan.signs is not None
-    return np.asarray(w[None] * plan.signs[part][:, None, :])
+        out = np.ascontiguousarray(w[:, plan.rows[part]].transpose(1, 0, 2))
+    if plan.signs is not None:
+        out = out * plan.signs[part][:, None, :]
+    return out
 
 
 def threshold_of(ordered: NDArray[np.float64], alpha: float) -> float:
@@ -280,9 +317,32 @@ def threshold_of(ordered: NDArray[np.float64], alpha: float) -> float:
     return float(ordered[n - allowed]) if allowed >= 1 else float("inf")
 
 
-def _immovable(tested: NDArray[np.float64], label: NDArray[np.intp] | None) -> bool:
-    groups = np.zeros(len(tested), int) if label is None else label
+def _immovable(
+    tested: NDArray[np.float64], label: NDArray[np.intp] | None, how: str | None
+) -> bool:
+    """Whether no exchange changes the tested directions."""
+    groups = np.zeros(len(tested), int) if label is None or how == "both" else label
+    if how == "whole":
+        groups = _position(tested, groups)
     return all(float(np.ptp(tested[groups == g], axis=0).max()) < 1e-9 for g in np.unique(groups))
+
+
+def _position(x: NDArray[np.float64], label: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Place of each row in its block."""
+    rows = matched(x, label)
+    out = np.empty(len(x), np.intp)
+    out[rows] = np.arange(rows.shape[1])
+    return out
+
+
+def _no_blocks(how: str, found: str, mend: str) -> Refused:
+    return Refused(
+        f"inference.exchange = {how!r} needs blocks of people.",
+        field="inference.exchange",
+        found=found,
+        expected="a column of blocks, each with several rows of the model",
+        mend=mend,
+    )
 
 
 def _orthonormal(a: NDArray[np.float64]) -> NDArray[np.float64]:

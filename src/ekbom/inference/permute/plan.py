@@ -28,12 +28,12 @@ class PermutationPlan:
 
     Parameters
     ----------
-    mode : {"exchange", "flip"}
-        Rows of the design change places, or outcomes change sign.
+    mode : {"exchange", "flip", "both"}
+        Rows of the design change places, outcomes change sign, or both together.
     rows : (N, m) int32 or None
-        For ``"exchange"``: the design row that stands at each place.
+        The design row that stands at each place; ``None`` for ``"flip"``.
     signs : (N, m) int8 or None
-        For ``"flip"``.
+        ``None`` for ``"exchange"``.
     possible : int
         Number of distinct relabellings.
     exhaustive : bool
@@ -43,15 +43,18 @@ class PermutationPlan:
     enough : int or None
         Drawing was to stop when the largest statistic was reached so often
         (Besag & Clifford 1991); ``None``: a fixed number was drawn.
+    how : {"within", "whole", "both"}
+        Inside blocks, whole blocks, or both.
     """
 
-    mode: Literal["exchange", "flip"]
+    mode: Literal["exchange", "flip", "both"]
     rows: NDArray[np.int32] | None
     signs: NDArray[np.int8] | None
     possible: int
     exhaustive: bool
     seed: int | None
     enough: int | None = None
+    how: Literal["within", "whole", "both"] = "within"
 
     def first(self, n: int, enough: int) -> PermutationPlan:
         """Return the first relabellings of a plan that stopped by a rule."""
@@ -93,8 +96,8 @@ def exchange(
     m = len(x)
     label = np.zeros(m, int) if blocks is None else np.asarray(blocks)
     members = [np.flatnonzero(label == b) for b in np.unique(label)]
-    classes = _classes(x)
-    possible = math.prod(_arrangements(classes[rows]) for rows in members)
+    classes = classes_of(x)
+    possible = math.prod(arrangements(classes[rows]) for rows in members)
     if possible < 2:
         raise Refused(
             "There is nothing to exchange: every relabelling is the same as the data.",
@@ -150,12 +153,14 @@ def flip(m: int, blocks: NDArray[np.intp] | None, permutations: int, seed: int) 
     return PermutationPlan("flip", None, np.array(kept)[:, label], possible, False, seed)
 
 
-def _classes(x: NDArray[np.float64]) -> NDArray[np.intp]:
+def classes_of(x: NDArray[np.float64]) -> NDArray[np.intp]:
+    """Return a number for each row; equal rows have the same."""
     scale = np.maximum(np.abs(x).max(axis=0), 1e-300)
     return np.unique(np.round(x / scale, 10), axis=0, return_inverse=True)[1].ravel()
 
 
-def _arrangements(classes: NDArray[np.intp]) -> int:
+def arrangements(classes: NDArray[np.intp]) -> int:
+    """Return the number of distinct orders of a list of classes."""
     counts = np.bincount(classes)
     return math.factorial(len(classes)) // math.prod(math.factorial(int(c)) for c in counts)
 
@@ -163,7 +168,7 @@ def _arrangements(classes: NDArray[np.intp]) -> int:
 def _all(
     representative: NDArray[np.intp], members: Sequence[NDArray[np.intp]]
 ) -> Iterator[NDArray[np.intp]]:
-    inside = [list(_multiset(sorted(representative[rows].tolist()))) for rows in members]
+    inside = [list(orders(sorted(representative[rows].tolist()))) for rows in members]
     for picked in itertools.product(*inside):
         out = representative.copy()
         for rows, arrangement in zip(members, picked, strict=True):
@@ -171,8 +176,8 @@ def _all(
         yield out
 
 
-def _multiset(items: list[int]) -> Iterator[tuple[int, ...]]:
-    """All distinct orders of a sorted list (Knuth, TAOCP 7.2.1.2, algorithm L)."""
+def orders(items: list[int]) -> Iterator[tuple[int, ...]]:
+    """Yield all distinct orders of a sorted list (Knuth, TAOCP 7.2.1.2, algorithm L)."""
     a = list(items)
     while True:
         yield tuple(a)
