@@ -196,6 +196,16 @@ SIDES_DIFFER = Message(
     expected="the same side on the same side",
     mend="Find out which converter swapped the sides, and convert that image again.",
 )
+BACKEND_MISSING = Message(
+    "The registration backend is not installed.",
+    mend="Install what is expected, or leave the backend out to use our own.",
+    field="backend",
+)
+BACKEND_FAILED = Message(
+    "The registration program failed.",
+    mend="Try our own backend (numba), and look at both images.",
+    field="backend",
+)
 NOT_A_MAXIMUM = Message(
     "The match does not see misregistration: it does not fall in all 12 directions, "
     "4 mm along and 4 degrees about each axis.",

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
 
 from ekbom.errors import Refused
 from ekbom.space.checks import Message
+from ekbom.space.field_points import displaced
 from ekbom.space.grid import Grid, Points, _apply
 
 BAD_MATRIX = Message(
@@ -226,7 +226,7 @@ class Warp(Transform):
         field = np.asarray(self.displacement, dtype=np.float64)
         if field.shape != (*self.grid.shape, 3) or not np.isfinite(field).all():
             raise BAD_FIELD.refused(found=f"array of shape {field.shape}, grid {self.grid}")
-        object.__setattr__(self, "displacement", field)
+        object.__setattr__(self, "displacement", np.ascontiguousarray(field))
 
     def points(self, world: ArrayLike) -> Points:
         """Map points; see :meth:`Transform.points`.
@@ -242,14 +242,10 @@ class Warp(Transform):
             RAS+ mm.
         """
         place = np.asarray(world, dtype=np.float64)
-        index = self.grid.to_index(place).reshape(-1, 3).T
-        moved = [
-            ndimage.map_coordinates(
-                self.displacement[..., k], index, order=1, mode="grid-constant", cval=0.0
-            )
-            for k in range(3)
-        ]
-        return np.asarray(place + np.stack(moved, axis=-1).reshape(place.shape), dtype=np.float64)
+        flat = np.ascontiguousarray(place.reshape(-1, 3))
+        out = np.empty_like(flat)
+        displaced(self.displacement, np.linalg.inv(self.grid.affine), flat, out)
+        return out.reshape(place.shape)
 
     def inverse(self, tolerance: float = 0.05, rounds: int = 100) -> Warp:
         """Invert by fixed point on the same grid: v(y) = -u(y + v(y)).

@@ -20,7 +20,13 @@ Kind = Literal["rigid", "affine", "deformable"]
 #: Entry points under which another package offers a backend.
 GROUP = "ekbom.registration"
 
-_OWN = {"numba": "ekbom.space.register.own:Own"}
+_OWN = {
+    "numba": "ekbom.space.register.own:Own",
+    "greedy": "ekbom.space.register.greedy:Greedy",
+    "niimath": "ekbom.space.register.niimath:Niimath",
+    "dipy": "ekbom.space.register.dipy:Dipy",
+    "ants": "ekbom.space.register.ants:Ants",
+}
 
 UNKNOWN_BACKEND = Message(
     "There is no registration backend of that name.",
@@ -126,7 +132,8 @@ def backends() -> tuple[str, ...]:
     Returns
     -------
     tuple of str
-        Own ones, then those that installed packages offer.
+        Our own, those we know how to call (installed or not), then those that other
+        packages offer.
     """
     return (*_OWN, *sorted({e.name for e in entry_points(group=GROUP)} - set(_OWN)))
 
@@ -149,7 +156,7 @@ def backend(name: str = "auto", kind: Kind = "rigid") -> Registrar:
     Raises
     ------
     Refused
-        No backend of that name, or one that cannot do this kind.
+        No backend of that name, one that is not installed, or one that cannot do this kind.
     """
     name = "numba" if name == "auto" else name
     if name in _OWN:

@@ -32,7 +32,7 @@ from ekbom.space.register import field as fields
 from ekbom.space.register import lncc
 from ekbom.space.register.slabs import Run, slabs
 from ekbom.space.smooth import gaussian
-from ekbom.space.transform import Affine, Warp
+from ekbom.space.transform import Affine, Warp, world_points
 
 Field = NDArray[np.float32]
 
@@ -139,6 +139,43 @@ def deform(
         back, miss = _invert(field, run)
     log.append(f"inverse: largest round trip {miss * resolution:.3f} mm")
     return _warp(field, grid), _warp(back, grid), (first, value), tuple(log)
+
+
+def correlation(
+    fixed: Volume,
+    moving: Volume,
+    start: Affine,
+    warp: Warp,
+    *,
+    fixed_mask: NDArray[np.bool_] | None = None,
+    spacing: float = 4.0,
+    threads: int = 1,
+) -> tuple[float, float]:
+    """Mean squared local correlation without and with a warp.
+
+    Parameters
+    ----------
+    fixed, moving, start, fixed_mask, threads
+        As in :func:`deform`.
+    warp : Warp
+        A point goes through the warp, then through `start`.
+    spacing : float
+        Of the lattice, mm.
+
+    Returns
+    -------
+    before, after : float
+        -1 to 1.
+    """
+    grid = _lattice(fixed, fixed_mask, spacing)
+    place = world_points(grid)
+    turn = np.linalg.inv(grid.affine[:3, :3])
+    apart = warp.points(place) - place
+    field = np.stack([sum(turn[k, j] * apart[..., j] for j in range(3)) for k in range(3)])
+    with slabs(threads) as run:
+        level = _Level(fixed, moving, fixed_mask, None, start, grid, Recipe(), run)
+        zero = np.zeros((3, *grid.shape), np.float32)
+        return level.look(zero), level.look(np.ascontiguousarray(field, dtype=np.float32))
 
 
 class _Level:

@@ -13,14 +13,16 @@ from scipy import ndimage
 from ekbom.errors import Refused
 from ekbom.space.image import Volume
 from ekbom.space.register.base import CANNOT, FAILED, Kind, Registration
-from ekbom.space.register.deform import Recipe, deform
+from ekbom.space.register.deform import Recipe, correlation, deform
 from ekbom.space.register.linear import Level, Metric, centre_of_mass, fit, pyramid
-from ekbom.space.transform import Affine, Chain, Rigid, Transform
+from ekbom.space.transform import Affine, Chain, Rigid, Transform, Warp
 
 #: Points at which the images are compared, by level (mm).
 _POINTS = {8.0: 8000, 4.0: 16000, 2.0: 32000}
 #: Turns about the centres of mass that a search tries (degrees).
 _TURN_DEG = 18.0
+#: Steps after which the starts of a search are compared.
+_SHORT = 8
 #: Mutual information (above 1) that images of pure noise reach is a third of this.
 _CHANCE = 0.003
 #: Share of the gain by which a result may lie below its start and count as the same.
@@ -177,6 +179,42 @@ class Own:
             log,
         )
 
+    @staticmethod
+    def judge(
+        fixed: Volume,
+        moving: Volume,
+        linear: Affine,
+        warp: Warp,
+        *,
+        fixed_mask: NDArray[np.bool_] | None = None,
+        spacing: float = 4.0,
+        threads: int = 1,
+    ) -> tuple[float, float]:
+        """Measure local correlation under any field as :meth:`deformable` does.
+
+        Parameters
+        ----------
+        fixed, moving : Volume
+            Images.
+        linear, warp : Affine, Warp
+            A point goes through the warp, then through `linear`.
+        fixed_mask : (X, Y, Z) array of bool, optional
+            Where the fixed image counts.
+        spacing : float
+            Of the lattice, mm.
+        threads : int
+            Threads.
+
+        Returns
+        -------
+        before, after : float
+            Mean squared local correlation without and with the warp.
+        """
+        inside = None if fixed_mask is None else _wider(fixed_mask, fixed.grid.voxel_size)
+        return correlation(
+            fixed, moving, linear, warp, fixed_mask=inside, spacing=spacing, threads=threads
+        )
+
     def align(
         self,
         still: list[Level],
@@ -211,9 +249,12 @@ class Own:
             for f, m in zip(still, moved, strict=True)
         ]
         starts = _starts(start, centre, moved[0])
-        tried = [fit(metrics[0], one, "rigid", 40) for one in starts]
-        best = max(range(len(tried)), key=lambda k: tried[k][1])
-        here, value = tried[best]
+        tried = [fit(metrics[0], one, "rigid", _SHORT if len(starts) > 1 else 40) for one in starts]
+        if len(starts) > 1:
+            # A few steps show which ways are worth going on.
+            tried = sorted(tried, key=lambda t: -t[1])[:2]
+            tried = [fit(metrics[0], one, "rigid", 40) for one, _ in tried]
+        here, value = max(tried, key=lambda t: t[1])
         if isinstance(start, Affine) and not isinstance(start, Rigid):
             here = start
         freedom: Literal["rigid", "affine"] = "rigid" if kind == "rigid" else "affine"
