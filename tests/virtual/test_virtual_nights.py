@@ -11,6 +11,7 @@ from bids_errors import errors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ekbom.cli.app import call
 from ekbom.errors import Refused
 from ekbom.measures.legs.agreement import agree
 from ekbom.measures.legs.detect import detect
@@ -98,6 +99,21 @@ def test_nothing_of_the_truth_stands_in_the_raw_study(emg):
         if path.is_file() and "derivatives" not in path.parts and path.suffix != ".edf":
             text = path.read_text("utf-8")
             assert not [k for k in keys if k in text], path
+
+
+def test_run_answers_the_plan_of_the_nights(tmp_path, capsys):
+    made = make_clinical("smoke-nights", tmp_path / "a", size="rois", seed=7, subjects=6)
+    asked = ["run", str(made.root), str(tmp_path / "out"), "all"]
+    assert call(asked) == 0, capsys.readouterr().err
+    scores = pd.read_csv(tmp_path / "out" / "measures.tsv", sep="\t")
+    assert set(scores["measure"]) == {"legs", "clinic"}
+    rows = scores[(scores["parameter"] == "PLMS_index") & (scores["method"] == "wasm2016")]
+    for row in rows.itertuples():
+        true = read_truth(made.root, row.participant_id, "sleep")
+        events = read_table(str(true.edf).replace("_eeg.edf", "_events.tsv"))
+        want = score(true.truth, true.hypnogram, events.resp, rules=rule_set("wasm2016"))
+        assert row.value == pytest.approx(find(indices(want), "PLM_index", "sleep").value)
+    assert list((tmp_path / "out" / "group").glob("question-group/answer.json"))
 
 
 def test_scorers_miss_and_wobble(emg):
