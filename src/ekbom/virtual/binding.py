@@ -55,7 +55,7 @@ def centres(people: Sequence[Person]) -> Centres:
     )
 
 
-def occupancy(person: Person, area: str, binding: Binding, about: Centres) -> float:
+def occupancy(person: Person, area: str, binding: Binding, about: Centres, scan: int = 0) -> float:
     """Return the occupancy of one person in one area, relative to a volunteer.
 
     Parameters
@@ -68,16 +68,20 @@ def occupancy(person: Person, area: str, binding: Binding, about: Centres) -> fl
         Slopes and the regions they act in.
     about : Centres
         Mean scores.
+    scan : int
+        Place of the scan in the design.
 
     Returns
     -------
     float
         Share of the sites free in a volunteer.
     """
-    if person.irls_total is None or person.mpq_affective is None:
-        return 0.0
     value = 0.0
-    if area in binding.severity_regions:
+    if person.occupancy is not None and area in binding.severity_regions:
+        value += person.occupancy[scan]
+    if person.irls_total is None or person.mpq_affective is None:
+        return value
+    if person.occupancy is None and area in binding.severity_regions:
         value += binding.severity_slope * (person.irls_total - about.irls)
     if area in binding.affective_regions:
         value += binding.affective_slope * (person.mpq_affective - about.affective)
@@ -112,6 +116,8 @@ def draw_tissue(
     binding: Binding,
     kinetics: Mapping[str, KineticSet],
     about: Centres,
+    scan: int = 0,
+    dopamine: bool = False,
 ) -> Tissue:
     """Draw the kinetics of one person.
 
@@ -130,6 +136,12 @@ def draw_tissue(
         names no other.
     about : Centres
         Mean scores of the patients.
+    scan : int
+        Place of the scan in the design; persons keep their draws, but for the
+        retest error.
+    dopamine : bool
+        A D2 ligand: the person's D2 binding of the disease model scales BP_ND,
+        whose spread ``cv`` then is.
 
     Returns
     -------
@@ -151,17 +163,26 @@ def draw_tissue(
     flow = stream(seed, person.index, "flow")
     uptake = binding.K1_cv * flow.standard_normal()
     uptake_own = binding.K1_region_cv * flow.standard_normal(len(areas))
-
+    retest = np.ones(len(sources))
+    if binding.retest_cv > 0:
+        again = stream(seed, person.index, "retest", scan)
+        retest = np.exp(binding.retest_cv * again.standard_normal(len(sources)))
+    density = 1.0 if person.bp is None or not dopamine else person.bp[scan]
     shift = 1.0 + (binding.group_shift_percent / 100.0 if person.group == "rls" else 0.0)
     K1, VS, ND, taken = (np.empty(len(sources)) for _ in range(4))
     for s, source in enumerate(sources):
         a = areas.index(source.area)
         # minus half the variance keeps the mean where the prior has it
-        usual = source.VT * shift * np.exp(common + own[a] + side[s] - variance / 2.0)
-        VS[s] = max(usual - general.VND, 0.0)
-        ND[s] = min(usual, general.VND)  # fluid holds less than tissue without sites
+        factor = shift * np.exp(common + own[a] + side[s] - variance / 2.0)
+        if dopamine:  # the spread is that of BP_ND
+            ND[s] = min(source.VT, general.VND)
+            VS[s] = (source.VT - ND[s]) * factor * density
+        else:
+            ND[s] = min(source.VT * factor, general.VND)  # fluid holds less than tissue
+            VS[s] = source.VT * factor - ND[s]
+        VS[s] *= retest[s]
         K1[s] = (source.K1 or general.K1) * np.exp(uptake + uptake_own[a])
-        taken[s] = occupancy(person, source.area, binding, about)
+        taken[s] = occupancy(person, source.area, binding, about, scan)
     if np.any(taken >= 1.0):
         worst = int(np.argmax(taken))
         raise Refused(

@@ -38,6 +38,11 @@ class Person:
         Age at which symptoms began; patients only.
     irls, affective : tuple of int or None
         Items; ``None`` for volunteers, who were not asked.
+    occupancy, bp : tuple of float or None
+        At each scan, from the disease model: opioid occupancy beyond a
+        volunteer's, and D2 binding over a volunteer's mean.
+    urge : float or None
+        Latent severity, log evening urge of the disease model.
     """
 
     index: int
@@ -49,6 +54,9 @@ class Person:
     onset_age: int | None
     irls: tuple[int, ...] | None
     affective: tuple[int, ...] | None
+    occupancy: tuple[float, ...] | None = None
+    bp: tuple[float, ...] | None = None
+    urge: float | None = None
 
     @property
     def irls_total(self) -> int | None:
@@ -79,6 +87,8 @@ def draw_cohort(design: Design, seed: int) -> tuple[Person, ...]:
     """
     n_rls, n = design.groups.rls, design.groups.rls + design.groups.control
     width = max(2, len(str(n)))
+    if design.disease is not None:
+        return _from_disease(design, seed, width)
     people: list[Person] = []
     bands = stream(seed, 0, "study").permutation(n_rls)
     for index in range(n):
@@ -88,6 +98,69 @@ def draw_cohort(design: Design, seed: int) -> tuple[Person, ...]:
         label = f"sub-{index + 1:0{width}d}"
         band = (int(bands[index]), n_rls) if group == "rls" else (0, 1)
         people.append(_person(rng, design.cohort, index, label, group, partner, band))
+    return tuple(people)
+
+
+def _from_disease(design: Design, seed: int, width: int) -> tuple[Person, ...]:
+    """Recruit patients and volunteers from people of the disease model."""
+    from ekbom.disease.cohort import irls as score_of
+    from ekbom.virtual.recruits import hours, match, occupancies, pool, recruit, reference
+
+    assert design.disease is not None
+    cohort, groups = design.cohort, design.groups
+    ref = reference(design)
+    rng = stream(seed, 0, "study")
+    drawn, _ = pool(
+        max(groups.rls, groups.control // 2, 8) * design.disease.people_per_patient,
+        int(rng.integers(2**31)),
+        hours(design),
+        design.disease.scenario,
+        ref.cut,
+        cohort.age_range,
+    )
+    scores = score_of(drawn.z, ref.cut, rng)
+    sick, well = np.flatnonzero(drawn.rls), np.flatnonzero(~drawn.rls)
+    patients = sick[recruit(scores[sick], cohort.irls, groups.rls, rng)]
+    ages = drawn.age[patients] if groups.rls else drawn.age[well]
+    wanted = ages[np.arange(groups.control) % ages.size] + 2.0 * rng.standard_normal(groups.control)
+    volunteers = well[match(drawn.age[well], wanted, rng)]
+    spread = (cohort.irls.mean, cohort.irls.sd)
+    rows = np.concatenate([patients, volunteers])
+    # whose states a person's receptors have: another's, when nothing is to go with anything
+    brain = rng.permutation(rows.size) if design.permuted else np.arange(rows.size)
+    people = []
+    for index, row in enumerate(rows):
+        inner = int(brain[index])
+        state, sick_inside = rows[inner], inner < groups.rls
+        own = stream(seed, index, "person")
+        group = "rls" if index < groups.rls else "control"
+        sex = "F" if drawn.female[row] else "M"
+        typical = cohort.weight_mean_kg * (0.92 if sex == "F" else 1.08)
+        weight = round(float(typical * np.exp(cohort.weight_cv * own.standard_normal())), 1)
+        age = int(drawn.age[row])
+        onset, items, pain = None, None, None
+        if group == "rls":
+            onset = int(own.integers(min(18, age), age + 1))
+            total = int(scores[row])
+            items = _items(own, total, IRLS_ITEMS, IRLS_MAX)
+            z, r = (total - spread[0]) / spread[1], cohort.affective_irls_correlation
+            other = _standard(own, cohort.affective, r * z, float(np.sqrt(1 - r * r)), (0, 1))
+            pain = _items(own, _points(other, cohort.affective), AFFECTIVE_ITEMS, AFFECTIVE_MAX)
+        taken = (
+            tuple(
+                occupancies(
+                    design, drawn.phasic[state], drawn.theta[state], sick_inside, ref
+                ).tolist()
+            )
+            if design.opioid is not None
+            else None
+        )
+        people.append(
+            Person(
+                index, f"sub-{index + 1:0{width}d}", group, age, sex, weight, onset, items, pain,
+                taken, tuple((drawn.bp[state] / ref.bp).tolist()), float(drawn.z[row]),
+            )
+        )  # fmt: skip
     return tuple(people)
 
 

@@ -82,6 +82,7 @@ class Binding(_Checked):
     cv: float = Field(ge=0, lt=0.5)
     shared_variance: float = Field(ge=0, le=1)
     side_cv: float = Field(ge=0, lt=0.2)
+    retest_cv: float = Field(default=0.0, ge=0, lt=0.2)
     K1_cv: float = Field(ge=0, lt=0.5)
     K1_region_cv: float = Field(ge=0, lt=0.5)
 
@@ -129,6 +130,36 @@ class Scanner(_Checked):
     noise_floor: float = Field(ge=0, le=1)
     texture_sd: float = Field(ge=0, lt=0.2)
     texture_fwhm_mm: float = Field(gt=0, le=40)
+
+
+class Disease(_Checked):
+    """The people come from the executable disease model, in one of its scenarios."""
+
+    scenario: str = "base"
+    hour: float = Field(ge=0, lt=24)
+    people_per_patient: int = Field(ge=25, le=2000)
+
+
+class Opioid(_Checked):
+    """How the model's opioid states become occupancy of the receptors.
+
+    ``slope`` is occupancy a point of severity among the patients; ``tonic`` is
+    the tonic deficit, 1 where it makes the groups' means equal, 0 the rival
+    without any. ``coupling = "model"`` takes the model's own occupancy.
+    """
+
+    slope: float = Field(ge=0, le=0.04)
+    tonic: float = Field(ge=0, le=2)
+    coupling: Literal["calibrated", "model"] = "calibrated"
+
+
+class Scan(_Checked):
+    """One PET scan of every person."""
+
+    tracer: str
+    session: str | None = None
+    hour: float = Field(ge=0, lt=24)
+    label: str | None = None
 
 
 class Head(_Checked):
@@ -183,6 +214,14 @@ class Design(_Checked):
         Name of a tracer file.
     groups, cohort, binding, blood, scanner
         Parts, each checked.
+    disease, opioid : optional
+        People from the disease model, and what becomes of their opioid states.
+    scans : tuple of Scan
+        Several scans a person; one of ``tracer`` without sessions by default.
+    plan : str, optional
+        File of ``plans/`` that is written beside; the opioid study's by default.
+    permuted : bool
+        Brains are dealt to persons at random: nothing goes with group or score.
     head, t1 : optional
         Individual anatomy and its image; without them images are in template space.
     variants : mapping of str to mapping
@@ -198,18 +237,33 @@ class Design(_Checked):
     binding: Binding
     blood: Blood
     scanner: Scanner
+    disease: Disease | None = None
+    opioid: Opioid | None = None
+    scans: tuple[Scan, ...] = ()
+    plan: str | None = None
+    permuted: bool = False
     head: Head | None = None
     t1: T1 | None = None
     variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _blood_covers_scan(self) -> Self:
-        frames = tracer(self.tracer).frames
-        if frames is None:
-            raise ValueError(f"the tracer {self.tracer} has no frames and cannot be simulated")
+        if self.opioid is not None and self.disease is None:
+            raise ValueError("[opioid] needs [disease]")
+        if self.scans and self.disease is None:
+            raise ValueError("[[scans]] need [disease], whose states they see")
+        names = [(scan.session, scan.label) for scan in self.scans]
+        if len(set(names)) < len(names):
+            raise ValueError("two scans have the same session and label")
+        totals = []
+        for name in (self.tracer, *(scan.tracer for scan in self.scans)):
+            frames = tracer(name).frames
+            if frames is None:
+                raise ValueError(f"the tracer {name} has no frames and cannot be simulated")
+            totals.append(frames.total)
         if (self.head is None) != (self.t1 is None):
             raise ValueError("[head] and [t1] belong together")
-        if self.blood.sample_times_s[-1] < frames.total:
+        if self.blood.sample_times_s[-1] < max(totals):
             raise ValueError("the last blood sample must not be before the end of the scan")
         return self
 
@@ -376,13 +430,21 @@ def design_toml(design: Design) -> str:
 
 
 def _toml(tree: dict[str, Any], path: list[str], lines: list[str]) -> None:
-    plain = {k: v for k, v in tree.items() if not isinstance(v, dict)}
+    plain = {k: v for k, v in tree.items() if not isinstance(v, dict) and not _is_tables(v)}
     if path:
         lines += ["", f"[{'.'.join(path)}]"]
     lines += [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
     for key, value in tree.items():
         if isinstance(value, dict):
             _toml(value, [*path, key], lines)
+        elif _is_tables(value):
+            for one in value:
+                lines += ["", f"[[{'.'.join([*path, key])}]]"]
+                lines += [f"{k} = {_toml_value(v)}" for k, v in one.items()]
+
+
+def _is_tables(value: object) -> bool:
+    return isinstance(value, (list, tuple)) and bool(value) and isinstance(value[0], dict)
 
 
 def _toml_value(value: object) -> str:

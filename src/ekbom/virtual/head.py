@@ -111,19 +111,34 @@ def draw_head(rng: np.random.Generator, settings: Settings, age: float) -> Head:
         if volume.min() > LEAST_JACOBIAN:
             break
         field = 0.8 * field
-    turn, shift = settings.pet_offset_deg, settings.pet_offset_mm
-    pet = Rigid.of(
-        np.concatenate([np.radians(turn) * rng.standard_normal(3), shift * rng.standard_normal(3)]),
-        CENTRE,
-    )
     return Head(
         affine,
         warp,
         _inverse(warp),
-        pet,
+        draw_position(rng, settings),
         (float(volume.min()), float(volume.max())),
         ventricles,
     )
+
+
+def draw_position(rng: np.random.Generator, settings: Settings) -> Rigid:
+    """Draw how a head lies in the PET scanner.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Stream.
+    settings : ekbom.virtual.design.Head
+        Spreads.
+
+    Returns
+    -------
+    Rigid
+        From points of PET to points of the T1w image.
+    """
+    turn, shift = settings.pet_offset_deg, settings.pet_offset_mm
+    numbers = [np.radians(turn) * rng.standard_normal(3), shift * rng.standard_normal(3)]
+    return Rigid.of(np.concatenate(numbers), CENTRE)
 
 
 def _draw_affine(rng: np.random.Generator, settings: Settings) -> Affine:

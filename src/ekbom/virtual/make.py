@@ -19,6 +19,7 @@ from ekbom.virtual.binding import Tissue, draw_tissue
 from ekbom.virtual.blood import Arterial, draw_samples
 from ekbom.virtual.cohort import Person
 from ekbom.virtual.design import Design, design_toml, load
+from ekbom.virtual.head import Head
 from ekbom.virtual.kinetics import frame_means, time_grid
 from ekbom.virtual.seeds import stream
 from ekbom.virtual.study import SIZES, VirtualStudy, arterial
@@ -30,7 +31,13 @@ from ekbom.virtual.write import (
     write_tables,
     write_true_curves,
 )
-from ekbom.virtual.write_native import native_place, write_atlas, write_head, write_native_pet
+from ekbom.virtual.write_native import (
+    lie_again,
+    native_place,
+    write_atlas,
+    write_head,
+    write_native_pet,
+)
 
 Array = NDArray[np.float64]
 
@@ -91,11 +98,12 @@ def make(
     if progress:
         progress("simulated", 0, len(study.people))
     with ThreadPoolExecutor(max(1, workers)) as pool:
-        waiting: list[Future[_Scan]] = [pool.submit(_scan, study, p) for p in study.people]
-        for done in waiting:
-            scans.append(done.result())
+        parts = study.scans()
+        waiting: list[Future[list[_Scan]]] = [pool.submit(_person, parts, p) for p in study.people]
+        for n, done in enumerate(waiting, start=1):
+            scans.extend(done.result())
             if progress:
-                progress("simulated", len(scans), len(study.people))
+                progress("simulated", n, len(study.people))
     return _finish(study, scans)
 
 
@@ -116,6 +124,7 @@ def _with_subjects(design: Design, subjects: int | None) -> Design:
 class _Scan:
     """What is kept of one person for the truth tables."""
 
+    study: VirtualStudy
     person: Person
     dose_MBq: float
     blood: Arterial
@@ -125,16 +134,38 @@ class _Scan:
     voxels: NDArray[np.int64]
 
 
-def _scan(study: VirtualStudy, person: Person) -> _Scan:
-    """Simulate and write one person."""
+def _person(scans: tuple[VirtualStudy, ...], person: Person) -> list[_Scan]:
+    """Simulate and write all scans of one person."""
+    first, out = scans[0], []
+    design = first.design
+    texture = draw_texture(
+        stream(first.seed, person.index, "texture"),
+        design.scanner.texture_sd,
+        design.scanner.texture_fwhm_mm,
+        first.anatomy.grid,
+    )
+    head = write_head(first, person) if first.images and design.head is not None else None
+    for study in scans:
+        if head is not None and study.scan > 0:
+            assert design.head is not None
+            head = lie_again(
+                stream(study.seed, person.index, "head", study.scan), head, design.head
+            )
+        out.append(_scan(study, person, texture, head))
+    return out
+
+
+def _scan(study: VirtualStudy, person: Person, texture: Array, head: Head | None) -> _Scan:
+    """Simulate and write one scan of one person."""
     design, timing = study.design, study.timing
-    rng = stream(study.seed, person.index, "blood")
+    rng = stream(study.seed, person.index, "blood", study.scan)
     dose = design.scanner.dose_MBq * float(np.exp(design.scanner.dose_cv * rng.standard_normal()))
     blood = arterial(design, study.tracer, rng, dose, person.weight, person.sex)
     t = time_grid(float(timing.end[-1]))
     tissue = draw_tissue(
-        study.seed, person, study.sources, design.binding, study.tracer.kinetics, study.about
-    )
+        study.seed, person, study.sources, design.binding, study.tracer.kinetics, study.about,
+        study.scan, study.dopamine,
+    )  # fmt: skip
     curves = frame_means(
         tissue.rates,
         blood.parent(t),
@@ -144,44 +175,27 @@ def _scan(study: VirtualStudy, person: Person) -> _Scan:
         timing.decay,
         design.scanner.vB,
     )
-    texture = draw_texture(
-        stream(study.seed, person.index, "texture"),
-        design.scanner.texture_sd,
-        design.scanner.texture_fwhm_mm,
-        study.anatomy.grid,
-    )
-    native = study.images and design.head is not None
     voxels = study.mixing.voxels
-    if native:
-        head = write_head(study, person)
+    if head is not None:
         where = native_place(study, head, texture)
         seen, true, voxels = where.mixing(len(label_table(study.sources)))
     else:
         seen, true = study.mixing.matrices(texture)
     samples = draw_samples(
-        stream(study.seed, person.index, "samples"), blood, design.blood, timing.decay
+        stream(study.seed, person.index, "samples", study.scan), blood, design.blood, timing.decay
     )
     write_raw(study, person, dose, samples)
-    scan_rng = stream(study.seed, person.index, "scan")
-    if native:
-        motion = stream(study.seed, person.index, "motion")
-        write_native_pet(
-            study,
-            person,
-            person.label,
-            head,
-            where,
-            curves,
-            tissue,
-            texture,
-            (scan_rng, motion),
-        )
+    scan_rng = stream(study.seed, person.index, "scan", study.scan)
+    if head is not None:
+        motion = stream(study.seed, person.index, "motion", study.scan)
+        write_native_pet(study, person, head, where, curves, tissue, texture, (scan_rng, motion))
     elif study.images:
         write_image(study, person, curves, texture, tissue, scan_rng)
     else:
         write_curves(study, person, curves, seen, scan_rng)
     write_true_curves(study, person, curves, blood, t)
     return _Scan(
+        study,
         person,
         dose,
         blood,
@@ -210,6 +224,8 @@ def _finish(study: VirtualStudy, scans: list[_Scan]) -> StudyTruth:
         columns = {str(column): frame[column].tolist() for column in frame.columns}
         bids.write_tsv(root / f"{name}_truth.tsv", columns)
         bids.write_json(root / f"{name}_truth.json", table_sidecar(frame))
+    if study.design.disease is not None:
+        bids.write_json(root / "disease_truth.json", _disease_truth(study))
     files = bids.write_sums(study.root, root / "SHA256SUMS")
     return StudyTruth(
         study.design,
@@ -223,28 +239,76 @@ def _finish(study: VirtualStudy, scans: list[_Scan]) -> StudyTruth:
     )
 
 
+def _disease_truth(study: VirtualStudy) -> dict[str, Any]:
+    """Return how the disease model's states became occupancy."""
+    from ekbom.virtual.recruits import calibration, model_key, reference
+
+    design = study.design
+    assert design.disease is not None
+    ref = reference(design)
+    out: dict[str, Any] = {
+        "scenario": design.disease.scenario,
+        "model": model_key(design),
+        "threshold": ref.cut,
+        "own_slope": ref.model_slope,
+    }
+    if design.opioid is not None:
+        gain, deficit = calibration(design, ref)
+        out |= {
+            "coupling": design.opioid.coupling,
+            "slope": design.opioid.slope,
+            "tonic": design.opioid.tonic,
+            "gain": gain,
+            "deficit": deficit,
+        }
+    return out
+
+
 def _participant_rows(scans: list[_Scan]) -> Iterator[dict[str, Any]]:
     for scan in scans:
         yield {
             "participant_id": scan.person.label,
+            **_which(scan),
             "group": scan.person.group,
             "irls_total": scan.person.irls_total,
             "mpq_affective": scan.person.mpq_affective,
             "dose": scan.dose_MBq,
             "clearance": scan.dose_MBq * 1000.0 / scan.blood.area,
             "area": scan.blood.area,
+            **_states(scan),
         }
+
+
+def _which(scan: _Scan) -> dict[str, Any]:
+    """Return session and tracer of a scan, where the design has several."""
+    if not scan.study.design.scans:
+        return {}
+    return {"session_id": f"ses-{scan.study.session}", "tracer": scan.study.tracer.name}
+
+
+def _states(scan: _Scan) -> dict[str, Any]:
+    """Return what the disease model said of the person at the scan."""
+    person, k = scan.person, scan.study.scan
+    out: dict[str, Any] = {}
+    if person.urge is not None:
+        out["latent_severity"] = person.urge
+    if person.occupancy is not None:
+        out["opioid_occupancy"] = person.occupancy[k]
+    if person.bp is not None and scan.study.dopamine:
+        out["d2_binding"] = person.bp[k]
+    return out
 
 
 def _region_rows(study: VirtualStudy, scans: list[_Scan]) -> Iterator[dict[str, Any]]:
     for scan in scans:
         rates = scan.tissue.rates
-        for s, source in enumerate(study.sources):
+        for s, source in enumerate(scan.study.sources):
             if not source.index:
                 continue
             label = source.index - 1
             yield {
                 "participant_id": scan.person.label,
+                **_which(scan),
                 "region": source.name,
                 "voxels": int(scan.voxels[label]),
                 "K1": float(rates.K1[s]),
@@ -261,11 +325,11 @@ def _region_rows(study: VirtualStudy, scans: list[_Scan]) -> Iterator[dict[str, 
 def _effect_rows(study: VirtualStudy) -> Iterator[dict[str, Any]]:
     """Return planted slopes by region, and what blur makes of them."""
     binding, VND = study.design.binding, study.tracer.kinetics["general"].VND
+    opioid = study.design.opioid
+    slope = binding.severity_slope if opioid is None else opioid.slope
     specific = np.array([max(source.VT - VND, 0.0) for source in study.sources])
     slopes = {
-        "irls": np.array(
-            [binding.severity_slope * (s.area in binding.severity_regions) for s in study.sources]
-        ),
+        "irls": np.array([slope * (s.area in binding.severity_regions) for s in study.sources]),
         "affective": np.array(
             [binding.affective_slope * (s.area in binding.affective_regions) for s in study.sources]
         ),

@@ -96,16 +96,29 @@ def sources(tracer: Tracer, *, fluid: bool = False) -> tuple[Source, ...]:
     """
     table = _table()
     priors = tracer.regional["VT"].values if "VT" in tracer.regional else {}
+    specific = tracer.regional["BPND"].values if "BPND" in tracer.regional else None
+    VND = tracer.kinetics["general"].VND
     out: list[Source] = []
     for region in table["region"]:
-        VT = float(priors[region["prior"]] if "prior" in region else region["VT"])
+        if specific is not None:
+            # a tracer analysed by a reference region: nothing binds where none is named
+            name = region.get("prior", region["name"].lower())
+            VT = VND * (1.0 + specific.get(name, 0.0))
+        else:
+            VT = float(priors[region["prior"]] if "prior" in region else region["VT"])
         for side in SIDES:
             name = region["name"]
             out.append(Source(f"{side}-{name}", name.lower(), len(out) + 1, VT))
-    out.append(Source("OtherGrey", "othergrey", 0, float(table["other_grey"]["VT"])))
+    grey = float(table["other_grey"]["VT"])
+    if specific is not None:
+        grey = VND * (1.0 + specific.get("othergrey", 0.0))
+    out.append(Source("OtherGrey", "othergrey", 0, grey))
     for name, key in (("White", "white"), *((("CSF", "csf"),) if fluid else ())):
         part = table[key]
-        out.append(Source(name, key, 0, float(part["VT"]), float(part["K1"])))
+        VT, K1 = float(part["VT"]), float(part["K1"])
+        if specific is not None and name == "White":
+            VT, K1 = 0.8 * VND, 0.4 * tracer.kinetics["general"].K1
+        out.append(Source(name, key, 0, min(VT, VND) if name == "CSF" else VT, K1))
     return tuple(out)
 
 

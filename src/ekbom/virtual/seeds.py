@@ -22,10 +22,12 @@ _BRANCHES = {
     "head": 8,
     "motion": 9,
     "t1": 10,
+    "retest": 11,
+    "faults": 12,
 }
 
 
-def stream(seed: int, person: int, branch: str) -> np.random.Generator:
+def stream(seed: int, person: int, branch: str, scan: int = 0) -> np.random.Generator:
     """Return the random generator of one branch of one person.
 
     Parameters
@@ -36,12 +38,14 @@ def stream(seed: int, person: int, branch: str) -> np.random.Generator:
         Place of the person in the study, from 0.
     branch : str
         What is drawn: person, binding, flow, blood, samples, scan, texture, head,
-        motion, t1, or study (of person 0: what is drawn for all at once).
+        motion, t1, retest, faults, or study (of person 0: what is drawn for all at once).
+    scan : int
+        Place of the scan in the design; the first has the person's own streams.
 
     Returns
     -------
     numpy.random.Generator
         PCG64, at its start.
     """
-    key = (person, _BRANCHES[branch])
+    key = (person, _BRANCHES[branch]) if scan == 0 else (person, _BRANCHES[branch], scan)
     return np.random.Generator(np.random.PCG64(np.random.SeedSequence(seed, spawn_key=key)))

@@ -58,6 +58,8 @@ class VirtualStudy:
         Noise scale of the scanner.
     share : (S,) array
         Mean share of each source in a voxel of the brain.
+    scan : int
+        Place of the scan in the design.
     """
 
     design: Design
@@ -73,11 +75,56 @@ class VirtualStudy:
     mixing: Mixing
     noise: float
     share: NDArray[np.float64]
+    scan: int = 0
 
     @classmethod
     def plan(cls, design: Design, root: Path, size: str, seed: int) -> VirtualStudy:
         """Work out what does not depend on the person."""
-        found = tracer(design.tracer)
+        return cls._plan(design, root, size, seed, 0, draw_cohort(design, seed))
+
+    def scans(self) -> tuple[VirtualStudy, ...]:
+        """Return the study once for every scan of the design, this one first."""
+        again = range(1, len(self.design.scans))
+        return self, *(
+            self._plan(self.design, self.root, self.size, self.seed, k, self.people) for k in again
+        )
+
+    @property
+    def session(self) -> str | None:
+        """Session of the scan, without ``ses-``."""
+        return self.design.scans[self.scan].session if self.design.scans else None
+
+    def stem(self, person: Person) -> str:
+        """Return the stem of the names of a person's scan, ``sub-01_ses-evening``."""
+        parts = [person.label]
+        if self.session is not None:
+            parts.append(f"ses-{self.session}")
+        label = self.design.scans[self.scan].label if self.design.scans else None
+        if label is not None:
+            parts.append(f"trc-{label}")
+        return "_".join(parts)
+
+    def folder(self, person: Person, kind: str = "pet") -> Path:
+        """Return the folder of a person's scan below a study: ``sub-01/ses-evening/pet``."""
+        session = () if self.session is None else (f"ses-{self.session}",)
+        return Path(person.label, *session, kind)
+
+    @property
+    def dopamine(self) -> bool:
+        """Whether the tracer binds to D2 receptors and is seen against a reference region."""
+        return self.tracer.model == "srtm"
+
+    @classmethod
+    def _plan(
+        cls,
+        design: Design,
+        root: Path,
+        size: str,
+        seed: int,
+        scan: int,
+        people: tuple[Person, ...],
+    ) -> VirtualStudy:
+        found = tracer(design.scans[scan].tracer if design.scans else design.tracer)
         for part in ("parent_fraction", "input_shape", "clearance"):
             if getattr(found, part) is None or "general" not in found.kinetics:
                 raise Refused(
@@ -87,7 +134,6 @@ class VirtualStudy:
                     expected="frames, parent_fraction, input_shape, clearance, kinetics.general",
                 )
         timing = Timing.of(found)
-        people = draw_cohort(design, seed)
         named = sources(found, fluid=design.head is not None)
         _check_regions(design, named)
         resolution = SIZES[size] or _ROI_RESOLUTION
@@ -109,6 +155,7 @@ class VirtualStudy:
             mixing(named, resolution, design.scanner.psf_fwhm_mm),
             _noise(design, found, timing),
             place.weights[place.brain].mean(axis=0),
+            scan,
         )
 
     @property
@@ -127,7 +174,8 @@ class VirtualStudy:
             voxels = pet_grid(self.resolution).size
             # T1w and its labels, transforms, true maps
             more = round(3.2e7 / self.design.t1.resolution_mm[self.size] ** 3) + 8_000_000
-        return len(self.people) * (2 * voxels * self.timing.start.size + more + 200_000)
+        scans = max(1, len(self.design.scans))
+        return len(self.people) * (scans * (2 * voxels * self.timing.start.size + 200_000) + more)
 
     @property
     def resolution(self) -> float:

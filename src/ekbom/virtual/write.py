@@ -42,13 +42,16 @@ def write_raw(study: VirtualStudy, person: Person, dose: float, samples: Samples
     samples : Samples
         Blood.
     """
-    folder = study.root / person.label / "pet"
+    folder = study.root / study.folder(person)
+    stem = study.stem(person)
     bids.write_json(
-        folder / f"{person.label}_pet.json",
+        folder / f"{stem}_pet.json",
         sidecars.pet(study.tracer, study.design, study.timing, dose, person.weight),
     )
+    if study.dopamine:
+        return  # no artery is needed for a tracer with a reference region
     unit = 1000.0 if study.design.blood.units == "Bq/mL" else 1.0
-    stem = f"{person.label}_recording-manual_blood"
+    stem = f"{stem}_recording-manual_blood"
     bids.write_tsv(
         folder / f"{stem}.tsv",
         {
@@ -88,8 +91,8 @@ def write_curves(
         study.mixing.noise,
         study.timing,
     )
-    folder = study.root / "derivatives" / "ekbom-sim" / person.label / "pet"
-    stem = f"{person.label}_desc-{SEGMENTATION}"
+    folder = study.root / "derivatives" / "ekbom-sim" / study.folder(person)
+    stem = f"{study.stem(person)}_desc-{SEGMENTATION}"
     table: dict[str, Any] = {
         "frame_start": study.timing.start * 60.0,
         "frame_end": study.timing.end * 60.0,
@@ -145,19 +148,19 @@ def write_image(
     image = dynamic_image(rng, weights, curves, place, scanner, study.noise, study.timing)
     affine = place.grid.affine
     bids.write_nifti(
-        study.root / person.label / "pet" / f"{person.label}_pet.nii.gz",
+        study.root / study.folder(person) / f"{study.stem(person)}_pet.nii.gz",
         image * np.float32(1000.0),
         affine,
         scaled=True,
     )
-    folder = study.root / "derivatives" / "ekbom-sim" / person.label / "pet"
-    stem = f"{person.label}_space-{place.space}"
+    folder = study.root / "derivatives" / "ekbom-sim" / study.folder(person)
+    stem = f"{study.stem(person)}_space-{place.space}"
     bids.write_nifti(
         folder / f"{stem}_desc-{SEGMENTATION}_dseg.nii.gz", place.labels, affine, scaled=False
     )
     bids.write_tsv(folder / f"{stem}_desc-{SEGMENTATION}_dseg.tsv", _label_columns(study))
     bids.write_nifti(folder / f"{stem}_desc-brain_mask.nii.gz", place.brain, affine, scaled=False)
-    true = study.root / "derivatives" / "truth" / person.label / "pet"
+    true = study.root / "derivatives" / "truth" / study.folder(person)
     VT = np.einsum("xyzs,s->xyz", place.weights, tissue.VT) * texture
     bids.write_nifti(true / f"{stem}_desc-truth_VT.nii.gz", VT, affine, scaled=True)
     bids.write_json(
@@ -165,7 +168,7 @@ def write_image(
         {
             "Description": "True distribution volume before the scanner's blur",
             "Units": "mL/cm3",
-            "Sources": [f"bids::{person.label}/pet/{person.label}_pet.nii.gz"],
+            "Sources": [f"bids::{study.folder(person)}/{study.stem(person)}_pet.nii.gz"],
         },
     )
 
@@ -188,8 +191,8 @@ def write_true_curves(
     t : (G,) array
         Grid, min.
     """
-    folder = study.root / "derivatives" / "truth" / person.label / "pet"
-    stem = f"{person.label}_desc-truth"
+    folder = study.root / "derivatives" / "truth" / study.folder(person)
+    stem = f"{study.stem(person)}_desc-truth"
     table: dict[str, Any] = {
         "frame_start": study.timing.start * 60.0,
         "frame_end": study.timing.end * 60.0,
@@ -210,6 +213,29 @@ def write_true_curves(
     )
 
 
+def _write_sessions(study: VirtualStudy) -> None:
+    """Write ``sub-XX_sessions.tsv`` where the design has sessions."""
+    sessions = {s.session: s.hour for s in study.design.scans if s.session is not None}
+    if not sessions:
+        return
+    for person in study.people:
+        path = study.root / person.label / f"{person.label}_sessions.tsv"
+        bids.write_tsv(
+            path,
+            {
+                "session_id": [f"ses-{name}" for name in sessions],
+                "clock_hour": list(sessions.values()),
+            },
+        )
+        bids.write_json(
+            path.with_suffix(".json"),
+            {
+                "session_id": {"Description": "Session"},
+                "clock_hour": {"Description": "Clock time of the injection", "Units": "h"},
+            },
+        )
+
+
 def write_tables(study: VirtualStudy) -> None:
     """Write descriptions, participants and questionnaires.
 
@@ -227,7 +253,8 @@ def write_tables(study: VirtualStudy) -> None:
         bids.write_text(
             root / ".bidsignore", "# no images at this size; see README\n*_pet.json\n*_blood.*\n"
         )
-    bids.write_text(root / "code" / "plan.toml", plan_text(study.size))
+    bids.write_text(root / "code" / "plan.toml", plan_text(study.size, design))
+    _write_sessions(study)
     people = study.people
     bids.write_tsv(
         root / "participants.tsv",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,8 @@ from ekbom.virtual import bids, sidecars
 from ekbom.virtual.anatomy import FWHM_PER_SIGMA, label_table, noise_gain
 from ekbom.virtual.binding import Tissue
 from ekbom.virtual.cohort import Person
-from ekbom.virtual.head import Head, draw_head
+from ekbom.virtual.design import Head as HeadSettings
+from ekbom.virtual.head import Head, draw_head, draw_position
 from ekbom.virtual.motion import draw_motion, motion_table, moved
 from ekbom.virtual.native import Place, near_brain, place
 from ekbom.virtual.scanner import noise_field
@@ -54,10 +56,12 @@ def write_head(study: VirtualStudy, person: Person) -> Head:
         t1.resolution_mm[study.size],
         study.sources,
     )
-    anat, label = study.root / person.label / "anat", person.label
+    place = study.folder(person, "anat")
+    label = person.label if study.session is None else f"{person.label}_ses-{study.session}"
+    anat = study.root / place
     bids.write_nifti(anat / f"{label}_T1w.nii.gz", image, grid.affine, scaled=True, native=True)
     bids.write_json(anat / f"{label}_T1w.json", sidecars.t1w(t1))
-    true = study.root / "derivatives" / "truth" / label / "anat"
+    true = study.root / "derivatives" / "truth" / place
     stem = f"{label}_desc-truth"
     bids.write_nifti(true / f"{stem}_dseg.nii.gz", labels, grid.affine, scaled=False, native=True)
     bids.write_tsv(true / f"{stem}_dseg.tsv", dseg_columns(study))
@@ -67,7 +71,7 @@ def write_head(study: VirtualStudy, person: Person) -> Head:
     bids.write_bytes(true / f"{there}_desc-warp_xfm.nii.gz", field_image_bytes(head.warp))
     bids.write_bytes(true / f"{back}_desc-affine_xfm.txt", itk_text_bytes(head.affine.inverse()))
     bids.write_bytes(true / f"{back}_desc-warp_xfm.nii.gz", field_image_bytes(head.unwarp))
-    source = [f"bids::{label}/anat/{label}_T1w.nii.gz"]
+    source = [f"bids::{place}/{label}_T1w.nii.gz"]
     bids.write_json(
         true / f"{there}_xfm.json",
         {
@@ -89,6 +93,26 @@ def write_head(study: VirtualStudy, person: Person) -> Head:
         },
     )
     return head
+
+
+def lie_again(rng: np.random.Generator, head: Head, settings: HeadSettings) -> Head:
+    """Return the same head in another scan: it lies anew in the PET scanner.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Stream of the head in that scan.
+    head : Head
+        In the first scan.
+    settings : ekbom.virtual.design.Head
+        Spreads.
+
+    Returns
+    -------
+    Head
+        Same anatomy.
+    """
+    return dataclasses.replace(head, pet=draw_position(rng, settings))
 
 
 def dseg_columns(study: VirtualStudy) -> dict[str, Any]:
@@ -138,7 +162,6 @@ def native_place(study: VirtualStudy, head: Head, texture: Array) -> Place:
 def write_native_pet(
     study: VirtualStudy,
     person: Person,
-    scan: str,
     head: Head,
     where: Place,
     curves: Array,
@@ -154,8 +177,6 @@ def write_native_pet(
         Study.
     person : Person
         Whose scan.
-    scan : str
-        Stem of the scan's files, ``sub-01``.
     head : Head
         Anatomy and position.
     where : Place
@@ -178,12 +199,12 @@ def write_native_pet(
     assert settings is not None
     poses = draw_motion(seeds[1], settings, study.timing.end)
     image = _frames(study, where, curves, poses, head, seeds[0])
-    affine, label = where.grid.affine, person.label
-    path = study.root / label / "pet" / f"{scan}_pet.nii.gz"
+    affine, scan = where.grid.affine, study.stem(person)
+    path = study.root / study.folder(person) / f"{scan}_pet.nii.gz"
     bids.write_nifti(path, image, affine, scaled=True, factor=1000.0)
-    true = study.root / "derivatives" / "truth" / label / "pet"
+    true = study.root / "derivatives" / "truth" / study.folder(person)
     stem = f"{scan}_desc-truth"
-    source = [f"bids::{label}/pet/{scan}_pet.nii.gz"]
+    source = [f"bids::{study.folder(person)}/{scan}_pet.nii.gz"]
     shape = where.grid.shape
     VT = (where.true @ tissue.VT).reshape(shape)
     bids.write_nifti(true / f"{stem}_VT.nii.gz", VT, affine, scaled=True, native=True)
@@ -193,6 +214,12 @@ def write_native_pet(
     )
     bids.write_nifti(true / f"{stem}_dseg.nii.gz", where.labels, affine, scaled=False, native=True)
     bids.write_tsv(true / f"{stem}_dseg.tsv", dseg_columns(study))
+    if study.dopamine:
+        rates = tissue.rates
+        specific = (where.true @ (rates.k3 / rates.k4)).reshape(shape)
+        bids.write_nifti(true / f"{stem}_BPND.nii.gz", specific, affine, scaled=True, native=True)
+        said = {"Description": "True k3/k4 before the scanner's blur", "Units": "1"}
+        bids.write_json(true / f"{stem}_BPND.json", {**said, "Sources": source})
     place = study.anatomy
     common = np.einsum("xyzs,s->xyz", place.weights, tissue.VT) * texture
     bids.write_nifti(
