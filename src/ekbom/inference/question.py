@@ -180,6 +180,7 @@ def common_meta(
         "alpha": settings.alpha,
         "interval": settings.interval,
         "method": settings.method,
+        "correlation": settings.correlation,
         "centring": design.centre,
         "means": dict(design.means),
         "design_sha256": design.digest(),

@@ -14,10 +14,11 @@ from ekbom.errors import Refused
 from ekbom.inference import words
 from ekbom.inference.answer import Answer
 from ekbom.inference.columns import WHO, chosen, effect_columns, influence_columns
+from ekbom.inference.correlation import influence_of, scored
 from ekbom.inference.design import Design
 from ekbom.inference.effects import Size, effect_sizes, paired_percent
-from ekbom.inference.glm import Fit, fit
-from ekbom.inference.influence import Influence, influence
+from ekbom.inference.glm import Fit
+from ekbom.inference.influence import Influence
 from ekbom.inference.multiple import benjamini_hochberg, bonferroni, holm
 from ekbom.inference.permute.engine import Permuted, permute
 from ekbom.inference.permute.tail import TAIL, tail_p
@@ -105,11 +106,11 @@ def answer_regions(
             mend="leave people with missing values out by `among`, or choose other regions",
         )
     whole = np.where(tested, kept, 0.0)
-    found = fit(whole, made)
+    scores, tested_model, found = scored(whole, question)
     permuted = (
         permute(
-            np.ascontiguousarray(kept[:, tested]),
-            made,
+            np.ascontiguousarray(scores[:, tested]),
+            tested_model,
             settings,
             blocks=question.blocks,
             each=True,
@@ -120,7 +121,7 @@ def answer_regions(
     )
     if permuted is not None:
         warnings += words.few_relabellings(permuted.plan, settings)
-    left_out = influence(whole, made, found)
+    left_out = influence_of(whole, scores, question, tested_model)
     regions = _region_table(question, names, notes, tested, kept, found, permuted, left_out)
     meta = _meta(question, found, permuted, warnings, names, tested, outcome)
     tables = (

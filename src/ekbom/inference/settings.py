@@ -19,13 +19,14 @@ Global = Literal["mask", "spm"]
 Variance = Literal["equal", "pooled", "voxel"]
 Smooth = Literal["auto", "spm", "unbiased"]
 Preset = Literal["none", "spm"]
+Correlation = Literal["pearson", "spearman", "bend"]
 Exchange = Literal["within", "whole", "both"]
 Errors = Literal["exchangeable", "symmetric", "both"]
 
 _CHOICES = {
     "method": Method, "sign": Sign, "centre": Centre, "on": On, "mass": Mass, "zero": Zero,
     "scaling": Scaling, "global_mean": Global, "variance": Variance, "smoothness": Smooth,
-    "preset": Preset, "exchange": Exchange, "errors": Errors,
+    "preset": Preset, "correlation": Correlation, "exchange": Exchange, "errors": Errors,
     "threshold_of": Literal["absolute", "global"],
 }  # fmt: skip
 
@@ -69,6 +70,9 @@ class Settings:
     errors : {"exchangeable", "symmetric", "both"}
         Rows change places; signs change (of whole blocks together when only wholes may
         move); or both at once. A mean, which no exchange moves, is tested by signs anyway.
+    correlation : {"pearson", "spearman", "bend"}
+        A slope is tested on the values, on mid-ranks, or on percentage-bend scores of
+        outcome and covariates; its size in the table stays the plain slope.
     centre : {"mean", "group", "none"}
         What is subtracted from covariates: the mean of the rows in the model,
         the mean within the level of ``group``, or nothing.
@@ -129,6 +133,7 @@ class Settings:
     blocks: str | None = None
     exchange: Exchange = "within"
     errors: Errors = "exchangeable"
+    correlation: Correlation = "pearson"
     centre: Centre = "mean"
     allow: tuple[str, ...] = ()
     interval: float = 0.95

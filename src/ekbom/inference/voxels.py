@@ -15,8 +15,8 @@ from ekbom.errors import Refused
 from ekbom.inference import scaling, variance, voxelwords, words
 from ekbom.inference.answer import Answer
 from ekbom.inference.clusters import APART, clusters
-from ekbom.inference.glm import Fit, fit
-from ekbom.inference.influence import influence
+from ekbom.inference.correlation import influence_of, scored
+from ekbom.inference.glm import Fit
 from ekbom.inference.lattice import lattice
 from ekbom.inference.masking import Tally, usable
 from ekbom.inference.permute.engine import Permuted, permute
@@ -150,7 +150,7 @@ def answer_voxels(
         weighted, h = variance.pooled(rows, question.model, label_of)
         question = replace(question, model=weighted)
         extra["group_variances"] = _by_level(question, settings, h)
-    found = fit(rows, question.model)
+    scores, made, found = scored(rows, question)
     if settings.variance == "voxel":
         label_of = variance.groups_of(question.design, question.model, settings)
         welch = variance.Welch(rows, question.model, label_of, settings)
@@ -159,7 +159,8 @@ def answer_voxels(
         found, where, largest = variance.shrunk(found)
         place = affine[:3, :3] @ np.argwhere(within)[where] + affine[:3, 3]
         extra["shrinkage"] = {"largest_variance": largest, "at_mm": place.round(3).tolist()}
-    field = field_of(rows, question, found, within, affine)
+    asked = replace(question, model=made)
+    field = field_of(scores, asked, found, within, affine)
     if settings.method == "rft" and field.space is None:
         raise Refused(
             "Random-field theory cannot be used on these maps.",
@@ -174,7 +175,7 @@ def answer_voxels(
     permuted: Permuted | None = None
     if settings.method == "tfce" or (settings.method == "max-t" and (volumes or maps is not None)):
         if maps is None:
-            maps = Exchanged(rows, question.model, settings, question.blocks)
+            maps = Exchanged(scores, made, settings, question.blocks)
         spatial = permute_maps(
             maps,
             lattice(within, settings.connectivity),
@@ -183,7 +184,7 @@ def answer_voxels(
             volumes=[(v.name, v.inside) for v in volumes],
             joint=found.kind == "F",
             df=found.df,
-            rounding=rounding_of(rows),
+            rounding=rounding_of(scores),
             workers=workers,
             enough=settings.enough,
             kept=kept,
@@ -191,7 +192,7 @@ def answer_voxels(
         )
         permuted = spatial.permuted()
     elif settings.method == "max-t":
-        permuted = permute(rows, question.model, settings, blocks=question.blocks, workers=workers)
+        permuted = permute(scores, made, settings, blocks=question.blocks, workers=workers)
     warnings = [*question.warnings, *faults, *field.warnings]
     if permuted is not None:
         warnings += words.few_relabellings(permuted.plan, settings)
@@ -213,8 +214,9 @@ def answer_voxels(
     )  # fmt: skip
     listed = listed_peaks(s)
     at_values = np.ascontiguousarray(rows[:, [row.voxel for row in listed]])
-    small = fit(at_values, question.model)
-    at = AtPeaks(listed, at_values, small, influence(at_values, question.model, small))
+    at_scores, _, small = scored(at_values, question)
+    left_out = influence_of(at_values, at_scores, question, made)
+    at = AtPeaks(listed, at_values, small, left_out)
     peaks = peak_table(s, at)
     in_volumes = volume_table(s, at)
     tables = (
@@ -290,12 +292,14 @@ def _possible(settings: Settings) -> None:
         wrong = ("shrinkage", "permutation compares statistics without it")
     elif settings.shrinkage and settings.variance == "voxel":
         wrong = ("shrinkage", "variance = voxel")
+    elif settings.correlation != "pearson" and settings.variance != "equal":
+        wrong = ("correlation", f"variance = {settings.variance}")
     if wrong is not None:
         raise Refused(
             f"inference.{wrong[0]} does not go with the other choices.",
             field=f"inference.{wrong[0]}",
             found=wrong[1],
-            expected='method = "parametric" or "rft", variance = "equal" or "pooled"',
+            expected="choices that can be had together",
             mend=f"leave {wrong[0]} out",
         )
 

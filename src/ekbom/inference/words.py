@@ -138,6 +138,16 @@ def methods(facts: Facts, search: str = "") -> str:
         if asked.kind == "t"
         else f"Tests were F tests with {len(asked.matrix)} and {degrees}."
     )
+    if settings.correlation != "pearson":
+        how = {
+            "spearman": "mid-ranks (Spearman)",
+            "bend": "percentage-bend scores (20 %, Wilcox)",
+        }[settings.correlation]
+        out.append(
+            f"Outcome and continuous covariates were replaced by their {how} for the test and r; "
+            "slope and its interval are those of the values themselves, and leaving out a person "
+            "did not score the others anew."
+        )
     if facts.over == "regions":
         tested = int((facts.frame["note"] == "n/a").sum())
         out.append(

@@ -20,6 +20,7 @@ from ekbom.inference.permute.engine import plan_for
 from ekbom.inference.question import Question, ask
 from ekbom.inference.reliability import reliability
 from ekbom.inference.variance import Welch, groups_of
+from ekbom.validate import relabelled
 from ekbom.validate.nullmaps import ALPHA, Cell, null_maps, two_groups
 from ekbom.validate.result import Check, binomial_gate
 
@@ -107,7 +108,7 @@ def cells(size: Size, seed: int) -> list[Cell]:
 
 
 def _usual(c: Check) -> bool:
-    if c.unit == "%":
+    if c.unit != "null studies":
         return True
     low, high = binomial_gate(c.n, ALPHA, 0.95)
     return low <= c.value <= high or (c.low != c.low and c.value <= high)
@@ -232,4 +233,8 @@ LOOPS: list[tuple[str, Callable[[int, int], list[Check]]]] = [
     ("nuisance", _nuisance),
     ("unequal variances", _unequal),
     ("coverage", _coverage),
+    ("correlations", relabelled.correlations),
+    ("families", relabelled.families),
+    ("repeated scans", relabelled.repeated),
+    ("tail and stopping", relabelled.few_draws),
 ]
