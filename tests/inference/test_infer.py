@@ -139,3 +139,43 @@ def test_a_damaged_chunk_counts_as_absent(tmp_path):
     assert 256 not in kept
     kept.remove()
     assert len(kept) == 0
+
+
+def test_ten_thousand_with_progress_interrupt_and_resume(tmp_path, capsys, monkeypatch):
+    """The same bytes for one, two and three threads, and for a run that was stopped half-way."""
+    from ekbom.inference.permute import spatial
+
+    rng = np.random.default_rng(1)
+    lines = ["participant_id\tmap\tgroup"]
+    for i in range(20):
+        data = rng.normal(20, 1, (3, 4, 3)).astype(np.float32)
+        nib.Nifti1Image(data, AFFINE).to_filename(tmp_path / f"map{i}.nii.gz")
+        lines.append(f"sub-{i:02d}\tmap{i}.nii.gz\t{'rls' if i < 10 else 'control'}")
+    (tmp_path / "list.tsv").write_text("\n".join(lines) + "\n")
+    more = ("--method", "tfce", "--permutations", "10000", "--seed", "4", "--workers")
+    assert _ask(tmp_path, "one", *more, "1") == 0
+    told = capsys.readouterr().err
+    assert "10000 of 10000 relabellings" in told
+    assert told.count("of 10000") >= 10
+    fill = spatial.Exchanged.fill
+
+    def stops(self, start, out):
+        if start >= 5000:
+            raise KeyboardInterrupt
+        fill(self, start, out)
+
+    monkeypatch.setattr(spatial.Exchanged, "fill", stops)
+    assert _ask(tmp_path, "parts", *more, "2") == 130
+    done = list((tmp_path / "parts" / ".ekbom" / "chunks").rglob("*.npy"))
+    assert 15 <= len(done) <= 20
+    monkeypatch.setattr(spatial.Exchanged, "fill", fill)
+    assert _ask(tmp_path, "parts", *more, "3") == 0
+    assert _ask(tmp_path, "two", *more, "2") == 0
+    files = sorted(p.name for p in (tmp_path / "one").iterdir() if p.is_file())
+    assert len(files) >= 8
+    for name in files:
+        first = (tmp_path / "one" / name).read_bytes()
+        assert first == (tmp_path / "two" / name).read_bytes(), name
+        assert first == (tmp_path / "parts" / name).read_bytes(), name
+    about = json.loads((tmp_path / "one" / "answer.json").read_text())["meta"]
+    assert (about["permutations"], about["possible"]) == (10_000, 184_756)

@@ -17,6 +17,7 @@ from ekbom.inference.columns import WHO, chosen, effect_columns, influence_colum
 from ekbom.inference.correlation import influence_of, scored
 from ekbom.inference.design import Design
 from ekbom.inference.effects import Size, effect_sizes, paired_percent
+from ekbom.inference.exactregions import exact_columns
 from ekbom.inference.glm import Fit
 from ekbom.inference.influence import Influence
 from ekbom.inference.multiple import benjamini_hochberg, bonferroni, holm
@@ -165,6 +166,8 @@ def _region_table(
                 permuted.maxima, seen, corrected["p_maxT"], settings.seed, settings.interval
             )
             corrected |= dict(zip(TAIL, tail, strict=True))
+    if settings.exact:
+        corrected |= exact_columns(kept, tested, question)
     z = found.z
     rows = []
     for j, name in enumerate(names):

@@ -73,6 +73,9 @@ class Settings:
     correlation : {"pearson", "spearman", "bend"}
         A slope is tested on the values, on mid-ranks, or on percentage-bend scores of
         outcome and covariates; its size in the table stays the plain slope.
+    exact : bool
+        Regions: also an exact rank test, where the design has no other term (two groups,
+        two sessions, a mean, a score in 3 to 9 people).
     centre : {"mean", "group", "none"}
         What is subtracted from covariates: the mean of the rows in the model,
         the mean within the level of ``group``, or nothing.
@@ -134,6 +137,7 @@ class Settings:
     exchange: Exchange = "within"
     errors: Errors = "exchangeable"
     correlation: Correlation = "pearson"
+    exact: bool = False
     centre: Centre = "mean"
     allow: tuple[str, ...] = ()
     interval: float = 0.95

@@ -294,6 +294,8 @@ def _possible(settings: Settings) -> None:
         wrong = ("shrinkage", "variance = voxel")
     elif settings.correlation != "pearson" and settings.variance != "equal":
         wrong = ("correlation", f"variance = {settings.variance}")
+    elif settings.exact:
+        wrong = ("exact", "over = voxels")
     if wrong is not None:
         raise Refused(
             f"inference.{wrong[0]} does not go with the other choices.",

@@ -148,6 +148,11 @@ def methods(facts: Facts, search: str = "") -> str:
             "slope and its interval are those of the values themselves, and leaving out a person "
             "did not score the others anew."
         )
+    if settings.exact and facts.over == "regions":
+        out.append(
+            "Beside the model stands an exact rank test (Wilcoxon's rank sum or signed rank, or "
+            "Spearman's rho over every order), ties as they are, with the Hodges-Lehmann shift."
+        )
     if facts.over == "regions":
         tested = int((facts.frame["note"] == "n/a").sum())
         out.append(

@@ -237,4 +237,5 @@ LOOPS: list[tuple[str, Callable[[int, int], list[Check]]]] = [
     ("families", relabelled.families),
     ("repeated scans", relabelled.repeated),
     ("tail and stopping", relabelled.few_draws),
+    ("exact tests", relabelled.exact_tests),
 ]

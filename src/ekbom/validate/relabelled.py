@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ekbom.inference import Settings, permute
 from ekbom.inference.correlation import scored
+from ekbom.inference.exact import rank_sum, signed_rank
 from ekbom.inference.permute.tail import TAIL, tail_p
 from ekbom.inference.question import Question, ask
 from ekbom.validate.nullmaps import ALPHA, two_groups
@@ -129,6 +130,34 @@ def few_draws(count: int, seed: int) -> list[Check]:
         _gated("max-T over 12 regions, stopped at 20 of at most 1,000", stopped, count),
         Check("draws it took, mean", draws / count, count, "draws"),
     ]  # fmt: skip
+
+
+def exact_tests(count: int, seed: int) -> list[Check]:
+    """Size and coverage of exact rank tests of five against six, and of nine pairs."""
+    rng = np.random.default_rng([seed, 100])
+    sums = signs = inside = within = 0
+    for _ in range(count):
+        a, b, d = (rng.standard_t(2, size=n) for n in (5, 6, 9))
+        got, pair = rank_sum(a + 1.0, b), signed_rank(d + 1.0)
+        inside += got.low <= 1.0 <= got.high
+        within += pair.low <= 1.0 <= pair.high
+        sums += rank_sum(a, b).p <= ALPHA
+        signs += signed_rank(d).p <= ALPHA
+    # both are discrete: the true size is the largest attainable one under .05
+    size = {"rank sum, 5 v 6": (sums, 14 / 462), "signed rank, 9 pairs": (signs, 20 / 512)}
+    out = []
+    for name, (hits, true) in size.items():
+        low, high = (float(g) for g in binomial_gate(count, true))
+        note = f"attainable size {true:.4f}"
+        unit = "null studies at its own size"
+        out.append(Check(f"exact {name}", hits, count, unit, low, high, note=note))
+    se = 100 * float(np.sqrt(0.95 * 0.05 / count))
+    for name, hits in (("5 v 6", inside), ("9 pairs", within)):
+        out.append(
+            Check(f"coverage of the exact 95 % interval of a shift, {name}", 100 * hits / count,
+                  count, "%", 92, 98 if count >= 500 else 100, se=se)
+        )  # fmt: skip
+    return out
 
 
 def _asked(table: pd.DataFrame, formula: str, test: str, **more: object) -> Question:
