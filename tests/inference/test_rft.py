@@ -174,3 +174,13 @@ def test_offsets_between_people_inflate_the_width():
 
 def test_a_flat_mask_has_no_field():
     assert smoothness(np.ones((5, 16)), np.ones((4, 4, 1), bool), np.eye(4), 4) is None
+
+
+@pytest.mark.parametrize("df", [8.0, 12.0, 25.0, 200.0])
+@pytest.mark.parametrize("tails", [1, 2])
+def test_threshold_and_p_of_a_peak_agree(df, tails):
+    field = RandomField("T", (df,), np.array([1.0, 50.0, 500.0, 1300.0]), 235_375, tails)
+    limit, rule, by_field, by_count = field.threshold(0.05)
+    assert limit == min(by_field, by_count)
+    p, which = field.p_peak(limit)
+    assert (p, which) == (pytest.approx(0.05, rel=1e-6), rule)
