@@ -26,6 +26,10 @@ def simulate(
     set_: Annotated[tuple[str, ...], Parameter(name="--set", negative=())] = (),
     show: Annotated[bool, Parameter(negative=())] = False,
     list_: Annotated[bool, Parameter(name="--list", negative=())] = False,
+    rois_only: Annotated[bool, Parameter(negative=())] = False,
+    faults: tuple[str, ...] = (),
+    blind: Annotated[bool, Parameter(negative=())] = False,
+    workers: int = 2,
 ) -> int:
     """Simulate a study with known truth: raw BIDS, ready for `ekbom run`.
 
@@ -51,6 +55,15 @@ def simulate(
         Print the design as TOML and stop.
     list_
         List the ready-made designs and stop.
+    rois_only
+        The same as `--size rois`.
+    faults
+        Plant mistakes into the first scan, to test refusals: decay, units, no-unit, parent,
+        clock, frames, sides.
+    blind
+        Write no truth, only a hash of it; the same command without it shows the truth.
+    workers
+        Threads; the bytes do not depend on it.
     """
     console = Console(highlight=False, soft_wrap=True)
     if list_:
@@ -97,18 +110,36 @@ def simulate(
         )
         return 0
     built = virtual.load(design, changes, variant)
-    truth = with_progress(built, out, size=size, seed=seed, subjects=subjects)
+    size = "rois" if rois_only else size
+    need = virtual.bytes_needed(built, size, subjects)
+    console.print(f"needs up to {need / 1e6:.0f} MB on disk", markup=False)
+    truth = with_progress(
+        built, out, size=size, seed=seed, subjects=subjects, faults=faults, blind=blind,
+        workers=workers,
+    )  # fmt: skip
     groups = truth.design.groups
     console.print(
         f"{truth.root}: {groups.rls} patients, {groups.control} volunteers, {truth.files} files. "
-        "Simulated; truth in derivatives/truth.",
+        + (
+            "Simulated; truth sealed, its hash in code/truth.sha256."
+            if blind
+            else "Simulated; truth in derivatives/truth."
+        ),
         markup=False,
     )
     return 0
 
 
 def with_progress(
-    design: virtual.Design, out: Path, *, size: str, seed: int, subjects: int | None = None
+    design: virtual.Design,
+    out: Path,
+    *,
+    size: str,
+    seed: int,
+    subjects: int | None = None,
+    faults: tuple[str, ...] = (),
+    blind: bool = False,
+    workers: int = 2,
 ) -> virtual.StudyTruth:
     """Simulate with a progress bar on standard error.
 
@@ -118,7 +149,7 @@ def with_progress(
         What to simulate.
     out : Path
         New or empty folder.
-    size, seed, subjects
+    size, seed, subjects, faults, blind, workers
         As for :func:`ekbom.virtual.make`.
 
     Returns
@@ -139,7 +170,10 @@ def with_progress(
         def progress(word: str, done: int, total: int) -> None:
             bar.update(task, description=word, completed=done, total=total)
 
-        return virtual.make(design, out, size=size, seed=seed, subjects=subjects, progress=progress)
+        return virtual.make(
+            design, out, size=size, seed=seed, subjects=subjects, progress=progress,
+            faults=faults, blind=blind, workers=workers,
+        )  # fmt: skip
 
 
 def clinical_progress(

@@ -9,7 +9,7 @@ from ekbom.virtual.design import Design, design_names, design_text, load
 from ekbom.virtual.make import make
 from ekbom.virtual.plans import plan_text
 from ekbom.virtual.protocol import Protocol, load_protocol, protocol_names, protocol_text
-from ekbom.virtual.study import SIZES
+from ekbom.virtual.study import SIZES, bytes_needed
 from ekbom.virtual.truth import StudyTruth
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "Design",
     "Protocol",
     "StudyTruth",
+    "bytes_needed",
     "design_names",
     "design_text",
     "load",

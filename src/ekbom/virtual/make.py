@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ from ekbom.virtual.binding import Tissue, draw_tissue
 from ekbom.virtual.blood import Arterial, draw_samples
 from ekbom.virtual.cohort import Person
 from ekbom.virtual.design import Design, design_toml, load
+from ekbom.virtual.faults import known, plant
 from ekbom.virtual.head import Head
 from ekbom.virtual.kinetics import frame_means, time_grid
 from ekbom.virtual.seeds import stream
@@ -53,6 +56,8 @@ def make(
     subjects: int | None = None,
     progress: Progress | None = None,
     workers: int = 2,
+    faults: tuple[str, ...] = (),
+    blind: bool = False,
 ) -> StudyTruth:
     """Simulate a study.
 
@@ -72,6 +77,12 @@ def make(
         Called with a word, persons done and persons in all.
     workers : int
         Threads; the bytes do not depend on it.
+    faults : tuple of str
+        Mistakes planted into the first scan, keys of
+        :data:`ekbom.virtual.faults.FAULTS`.
+    blind : bool
+        Take the truth away again and leave one hash of it, so that nobody who
+        analyses can look.
 
     Returns
     -------
@@ -88,6 +99,8 @@ def make(
         raise Refused("There is no such size.", field="size", found=size, expected=", ".join(SIZES))
     if seed < 0:
         raise Refused("The seed must not be negative.", field="seed", found=seed)
+    for name in faults:
+        known(name)
     built = _with_subjects(built, subjects)
     study = VirtualStudy.plan(built, Path(out), size, seed)
     bids.new_folder(study.root, study.bytes_needed)
@@ -104,7 +117,20 @@ def make(
             scans.extend(done.result())
             if progress:
                 progress("simulated", n, len(study.people))
-    return _finish(study, scans)
+    if faults:
+        plant(study.root, study.stem(study.people[0]), study.folder(study.people[0]), faults)
+    truth = _finish(study, scans)
+    if blind:
+        _seal(study.root)
+    return truth
+
+
+def _seal(root: Path) -> None:
+    """Leave only the hash of the truth's own list of hashes."""
+    folder = root / "derivatives" / "truth"
+    sealed = hashlib.sha256((folder / "SHA256SUMS").read_bytes()).hexdigest()
+    shutil.rmtree(folder)
+    bids.write_text(root / "code" / "truth.sha256", f"{sealed}  derivatives/truth/SHA256SUMS")
 
 
 def _with_subjects(design: Design, subjects: int | None) -> Design:

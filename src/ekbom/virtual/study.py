@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.tracers import Tracer, tracer
+from ekbom.space.template import template
 from ekbom.virtual.anatomy import Anatomy, Mixing, anatomy, mixing
 from ekbom.virtual.binding import Centres, centres
 from ekbom.virtual.blood import Arterial, draw_arterial
@@ -166,21 +167,45 @@ class VirtualStudy:
     @property
     def bytes_needed(self) -> int:
         """Disk space for the whole study, generously."""
-        if not self.images:
-            return len(self.people) * 200_000
-        voxels, more = int(np.prod(self.anatomy.grid.shape)), 0
-        if self.design.head is not None:
-            assert self.design.t1 is not None
-            voxels = pet_grid(self.resolution).size
-            # T1w and its labels, transforms, true maps
-            more = round(3.2e7 / self.design.t1.resolution_mm[self.size] ** 3) + 8_000_000
-        scans = max(1, len(self.design.scans))
-        return len(self.people) * (scans * (2 * voxels * self.timing.start.size + 200_000) + more)
+        return bytes_needed(self.design, self.size, len(self.people))
 
     @property
     def resolution(self) -> float:
         """Voxel edge of the PET images, mm; of the tables' anatomy without images."""
         return SIZES[self.size] or _ROI_RESOLUTION
+
+
+def bytes_needed(design: Design, size: str, people: int | None = None) -> int:
+    """Return the disk space of a study, generously.
+
+    Parameters
+    ----------
+    design : Design
+        Any.
+    size : str
+        Key of :data:`SIZES`.
+    people : int, optional
+        Persons; those of the design by default.
+
+    Returns
+    -------
+    int
+        Bytes.
+    """
+    if people is None:
+        people = design.groups.rls + design.groups.control
+    scans = max(1, len(design.scans))
+    resolution = SIZES.get(size)
+    if resolution is None:
+        return people * scans * 200_000
+    frames = tracer(design.tracer).frames
+    assert frames is not None
+    voxels, more = template(resolution).grid.size, 0
+    if design.t1 is not None:
+        voxels = pet_grid(resolution).size
+        # T1w and its labels, transforms, true maps
+        more = round(3.2e7 / design.t1.resolution_mm[size] ** 3) + 8_000_000
+    return people * (scans * (2 * voxels * len(frames.durations) + 200_000) + more)
 
 
 def _check_regions(design: Design, named: tuple[Source, ...]) -> None:

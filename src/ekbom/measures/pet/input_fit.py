@@ -29,6 +29,8 @@ from ekbom.measures.pet.parent import ParentFit
 from ekbom.measures.pet.plasma import Curve
 from ekbom.nouns import Note
 
+#: Minutes from the scan's start after which a first blood sample makes no sense.
+LATE_BLOOD = 10.0
 Array = NDArray[np.float64]
 
 
@@ -296,6 +298,17 @@ def _fast_plasma(
 def _check_length(
     blood: BloodData, end: float, duration: float, extrapolate: bool, notes: list[Note]
 ) -> None:
+    first = min(float(t[0]) for t in (blood.time_wb, blood.time_p) if t is not None and t.size)
+    if first - max(end - duration, 0.0) > LATE_BLOOD and not extrapolate:
+        raise Refused(
+            "The blood begins long after the scan.",
+            file=blood.source,
+            field="time",
+            found=f"first sample at {first * 60:.0f} s, scan from {(end - duration) * 60:.0f} s",
+            expected=f"a first sample within {LATE_BLOOD:g} min of the scan's start",
+            mend="check the clocks: times of samples count from TimeZero of the scan; if no earlier"
+            " blood was taken, set blood.extrapolate = true for this scan in the plan",
+        )
     missing = short_by(blood, end)
     if missing <= SHORT_SHARE * duration:
         return
