@@ -15,7 +15,7 @@ from ekbom.disease.slow import months
 from ekbom.errors import Refused
 from ekbom.trials.trialdesign import Arm, TrialDesign
 from ekbom.trials.world import scored
-from ekbom.virtual.patients import Pool, draw_pool
+from ekbom.virtual.patients import Pool, draw_pool, movement_facts
 
 Array = NDArray[np.float64]
 Progress = Callable[[str], None]
@@ -166,18 +166,10 @@ def _visit(
         hours, wake = (_NIGHT, False) if name == "plms" else (_WAKE, True)
         values = np.empty((len(pool), NIGHTS))
         for i in range(len(pool)):
-            more = _more(table, i)
+            facts = movement_facts(table, i)
             for j in range(NIGHTS):
                 rng = np.random.default_rng([*seed, int(wake), i, j])
-                made_night = night(
-                    rng, float(table["age"][i]), float(table["plm_person"][i]),
-                    float(table["e@0"][i]), hours=hours, wake=wake, **more,
-                )  # fmt: skip
+                made_night = night(rng, hours=hours, wake=wake, **facts)
                 values[i, j] = scored(made_night.onset, hours)[0]
         made[name] = values
     return Visit(table, made["plms"], made["plmw"])
-
-
-def _more(table: Mapping[str, Array], i: int) -> dict[str, float]:
-    """Return what else the generator of movements takes, where the model has it."""
-    return {"tone": float(table["d3_tone@0"][i])} if "d3_tone@0" in table else {}

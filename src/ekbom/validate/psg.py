@@ -18,7 +18,7 @@ from ekbom.measures.legs.score import Scored, score
 from ekbom.validate.result import Check
 from ekbom.virtual import load_protocol, make_clinical
 from ekbom.virtual.nights import make_night
-from ekbom.virtual.patients import Pool, draw_pool
+from ekbom.virtual.patients import Pool, draw_pool, movement_facts
 from ekbom.virtual.psg import read_truth
 
 W16 = "wasm2016"
@@ -136,10 +136,8 @@ def norms(*, people: int, patients: int, seed: int) -> Iterator[Check]:
 
 
 def _made(pool: Pool, k: int, seed: int, night: int) -> Scored:
-    made = make_night(
-        np.random.default_rng([seed, k, night]), age=float(pool.table["age"][k]),
-        person=float(pool.table["plm_person"][k]), excitability=float(pool.table["e@0"][k]),
-    )  # fmt: skip
+    rng = np.random.default_rng([seed, k, night])
+    made = make_night(rng, **movement_facts(pool.table, k))
     return score(made.bursts, made.hypnogram, made.resp, made.arousal, rules=rule_set(W16))
 
 

@@ -254,7 +254,7 @@ def write_participants(study: Making, more: dict[str, Any], about: dict[str, Any
 def _nights(study: Making, progress: Progress | None, workers: int) -> dict[str, Any]:
     from ekbom.virtual import tables
     from ekbom.virtual.nights import make_night
-    from ekbom.virtual.patients import irls_answers, visit_z
+    from ekbom.virtual.patients import irls_answers, movement_facts, visit_z
     from ekbom.virtual.psg import write_recording, write_scorers
 
     asked, pool = study.design.nights, study.pool
@@ -276,10 +276,7 @@ def _nights(study: Making, progress: Progress | None, workers: int) -> dict[str,
         tables.write_phenotype(study.root, table, rng)
 
     def one(k: int) -> None:
-        facts: dict[str, Any] = {
-            "age": float(pool.table["age"][k]), "person": float(pool.table["plm_person"][k]),
-            "excitability": float(pool.table["e@0"][k]),
-        }  # fmt: skip
+        facts = movement_facts(pool.table, k)
         session = "night1" if asked.nights > 1 else None
         for night in range(asked.nights):
             own = f"night{night + 1}" if asked.nights > 1 else None

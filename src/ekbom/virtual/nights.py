@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -74,6 +75,7 @@ def make_night(
     hours: float = 8.0,
     ahi: float = 5.0,
     awake: bool = False,
+    **more: Any,
 ) -> Night:
     """Make a night, or an hour awake, of a person of the disease model.
 
@@ -90,6 +92,8 @@ def make_night(
         Respiratory events an hour of sleep.
     awake : bool
         A suggested immobilisation test: wake from end to end.
+    **more
+        Further arguments of :func:`ekbom.disease.plm.night`.
 
     Returns
     -------
@@ -101,14 +105,14 @@ def make_night(
         n = round(seconds / 30)
         onset: Array = 30.0 * np.arange(n, dtype=np.float64)
         hypnogram = Hypnogram(onset, np.full(n, 30.0), np.full(n, W), 0.0, flat.lights_on)
-        made = plm.night(rng, age, person, excitability, hours=hours, wake=True)
+        made = plm.night(rng, age, person, excitability, hours=hours, wake=True, **more)
         start, keep = 0.0, np.ones(made.onset.size, bool)
     else:
         hypnogram = simulate_hypnogram(seconds, int(rng.integers(2**31)))
         # bouts of deep sleep and of REM hold fewer; the rest holds more, so that the night does not
-        more = -math.log(_mean_weight(hypnogram))
+        raised = -math.log(_mean_weight(hypnogram))
         in_bed = (seconds - 2 * EDGE) / 3600.0
-        made = plm.night(rng, age, person + more, excitability, hours=in_bed)
+        made = plm.night(rng, age, person + raised, excitability, hours=in_bed, **more)
         start, keep = EDGE, _kept(rng, hypnogram, EDGE + made.onset)
     rows = _movements(
         rng, start + made.onset[keep], made.duration[keep], np.asarray(made.periodic[keep], bool)

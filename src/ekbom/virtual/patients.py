@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -109,6 +111,32 @@ def _of_age(
         free[best] = False
         picked.append(int(others[best]))
     return np.array(picked, np.intp)
+
+
+def movement_facts(table: Mapping[str, Array], k: int) -> dict[str, Any]:
+    """Return what the generator of leg movements takes of one person.
+
+    Parameters
+    ----------
+    table : mapping of str to (n,) array
+        Read-outs of the disease model.
+    k : int
+        Row.
+
+    Returns
+    -------
+    dict
+        Arguments of :func:`ekbom.disease.plm.night`; the D3 signal of the cord and the
+        sex where the model has them act on movements.
+    """
+    facts: dict[str, Any] = {
+        "age": float(table["age"][k]),
+        "person": float(table["plm_person"][k]),
+        "excitability": float(table["e@0"][k]),
+    }
+    if "d3_tone@0" in table:
+        facts |= {"tone": float(table["d3_tone@0"][k]), "male": not table["female"][k]}
+    return facts
 
 
 def irls_answers(rng: np.random.Generator, z: Array, cut: float) -> NDArray[np.int64]:
