@@ -134,7 +134,7 @@ def make_clinical(
     trial = built.arms is not None
     pool = draw_pool(
         seed, built.groups.rls, built.groups.control, built.people.age_range, built.people.women,
-        spare=1.6 if trial else 1.0,
+        spare=2.5 if trial else 1.0,
     )  # fmt: skip
     width = max(2, len(str(n)))
     labels = tuple(f"sub-{k + 1:0{width}d}" for k in range(n))
