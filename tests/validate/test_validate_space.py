@@ -29,7 +29,9 @@ def test_errors_by_hand():
 
 @pytest.mark.slow
 def test_small_run():
-    checks = {c.name: c for c in validate_space(scans=1, heads=1, resolution=8.0, noise=0.01)}
+    checks = {
+        c.name: c for c in validate_space(scans=1, heads=1, bent=0, resolution=8.0, noise=0.01)
+    }
     assert len(checks) == 10
     assert checks["PET to T1: share captured"].value == 1
     assert checks["side: mirrored called same"].value == 0

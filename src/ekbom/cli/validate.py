@@ -156,28 +156,34 @@ def space(
     full: bool = False,
     seed: int = 1,
 ) -> int:
-    """Check motion correction, PET to T1 and the side on made images.
+    """Check motion correction, T1 to template, PET to T1 and the side on made images.
 
     Parameters
     ----------
     out
         Folder for the report.
     full
-        Voxels of 2 mm, 10 scans and 100 heads: many minutes.
+        Voxels of 2 mm, 10 scans, 20 bent heads and 100 pairs: many minutes.
     seed
         Of every random draw.
     """
     from ekbom.validate.space import validate_space
 
-    scans, heads, resolution = (10, 100, 2.0) if full else (3, 20, 4.0)
+    scans, heads, bent, resolution = (10, 100, 20, 2.0) if full else (3, 20, 3, 4.0)
     checks = validate_space(
         scans=scans,
         heads=heads,
+        bent=bent,
         resolution=resolution,
         seed=seed,
         say=lambda text: _out.print(text, markup=False),
     )
-    settings: dict[str, object] = {"Scans": scans, "Heads": heads, "Resolution": resolution}
+    settings: dict[str, object] = {
+        "Scans": scans,
+        "Heads": heads,
+        "Bent": bent,
+        "Resolution": resolution,
+    }
     return _report("space", checks, out, {**settings, "Seed": seed})
 
 

@@ -10,12 +10,14 @@ from numpy.typing import NDArray
 from ekbom.errors import Refused
 from ekbom.space.image import Volume
 from ekbom.space.motion import estimate_motion
-from ekbom.space.quality import side
+from ekbom.space.normalise import to_template
+from ekbom.space.quality import dice, side
 from ekbom.space.register import backend
 from ekbom.space.simulate import moving_head
+from ekbom.space.simulate_heads import bent_head
 from ekbom.space.smooth import gaussian
 from ekbom.space.template import template
-from ekbom.space.transform import Rigid, Transform, compose, world_points
+from ekbom.space.transform import Rigid, Transform, compose, round_trip, world_points
 from ekbom.space.warp import warp
 from ekbom.validate.result import Check
 
@@ -26,12 +28,13 @@ def validate_space(
     *,
     scans: int = 3,
     heads: int = 20,
+    bent: int = 3,
     resolution: float = 4.0,
     noise: float = 0.05,
     seed: int = 1,
     say: Callable[[str], None] = lambda text: None,
 ) -> list[Check]:
-    """Check motion correction, PET to T1 and the side on made images.
+    """Check motion correction, T1 to template, PET to T1 and the side on made images.
 
     Parameters
     ----------
@@ -39,6 +42,8 @@ def validate_space(
         Dynamic scans of 30 frames.
     heads : int
         Pairs of PET and T1.
+    bent : int
+        Bent heads that are brought to the template.
     resolution : float
         Voxel edge, mm.
     noise : float
@@ -54,7 +59,7 @@ def validate_space(
         With gates where there is a target.
     """
     out = _motion(scans, resolution, noise, seed, say)
-    return out + _pairs(heads, resolution, seed, say)
+    return out + _bent(bent, resolution, seed, say) + _pairs(heads, resolution, seed, say)
 
 
 def motion_errors(
@@ -131,6 +136,42 @@ def _motion(
               float(np.percentile(surface, 95)), n, "mm", note="target 0.3 mm"),
         Check("motion: frames within 0.3 mm at the surface and 0.3 degrees", both, n,
               note="target 0.95"),
+    ]  # fmt: skip
+
+
+def _bent(heads: int, resolution: float, seed: int, say: Callable[[str], None]) -> list[Check]:
+    if not heads:
+        return []
+    t = template(resolution)
+    brain = np.asarray(t.brain)
+    points = t.grid.to_world(np.argwhere(brain))[:: max(1, int(brain.sum()) // 10000)]
+    overlap, apart, folded, refused = [], [], [], 0
+    for k in range(heads):
+        say(f"T1 to template: head {k + 1} of {heads}")
+        head = bent_head(seed + k, voxel=max(1.0, resolution / 2))
+        try:
+            found = to_template(head.t1, resolution_mm=resolution)
+        except Refused:
+            refused += 1
+            continue
+        grey = warp(head.grey.values, head.grey.grid, t.grid, found.transform)
+        seen = np.isfinite(grey)
+        overlap.append(dice((np.nan_to_num(grey) > 0.5) & seen, t.grey_mask & seen))
+        apart.append(round_trip(found.transform, found.inverse, points))
+        folded.append(found.quality["folded"])
+    note = f"{resolution:g} mm; bends of 3 to 8 mm rms, every third head turned by 30 degrees"
+    miss = np.concatenate(apart) if apart else np.array([np.nan])
+    done = len(overlap)
+    return [
+        Check("T1 to template: median grey-matter Dice",
+              float(np.median(overlap)) if done else np.nan, done, note=note),
+        Check("T1 to template: smallest grey-matter Dice",
+              min(overlap, default=np.nan), done, low=0.85, note=note),
+        Check("T1 to template: there and back, 95th percentile",
+              float(np.percentile(miss, 95)), done, "mm", high=0.5, note=note),
+        Check("T1 to template: heads with a fold in the brain",
+              float(np.sum(np.array(folded) > 0)), done, high=0),
+        Check("T1 to template: refused", refused, heads, high=0),
     ]  # fmt: skip
 
 

@@ -98,12 +98,14 @@ class Greedy:
         if kind == "deformable":
             cost = metric if metric != "auto" else "NCC 2x2x2"
             found = _run(
-                f"-i fixed moving {mask} -m {cost} -n {self.rounds} -s 1.732vox 0.707vox -o warp",
+                f"-i fixed moving {mask} -m {cost} -n {self.rounds} -s 1.732vox 0.707vox "
+                "-o warp -oinv back",
                 threads,
                 images,
                 warp=None,
+                back=None,
             )
-            there = _field(found["warp"])
+            there, back = _field(found["warp"]), _field(found["back"])
             settings = {"Kind": kind, "Metric": cost, "Rounds": self.rounds}
             return foreign.field_result(
                 self.name,
@@ -112,7 +114,7 @@ class Greedy:
                 moving,
                 first,
                 there,
-                None,
+                back,
                 fixed_mask,
                 settings,
                 threads=threads,
