@@ -194,6 +194,25 @@ class Figure:
 
 
 @dataclass(frozen=True)
+class Attachment:
+    """A finished file of another kind: a transform.
+
+    Parameters
+    ----------
+    name : str
+        End of the file name, ``from-T1w_to-MNI152NLin2009aSym_mode-image_xfm``.
+    data : mapping of str to bytes
+        Extension to content; several when the same thing is written in several formats.
+    meta : mapping
+        What the JSON beside it says.
+    """
+
+    name: str
+    data: Mapping[str, bytes]
+    meta: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Note:
     """Something a reader must know about a unit: a warning or a permission used.
 
@@ -231,6 +250,8 @@ class Product:
         Warnings, and permissions used.
     meta : mapping
         What the step's sidecar says beyond its key.
+    files : sequence of Attachment
+        Transforms and other files.
     """
 
     scores: Sequence[Score] = ()
@@ -239,6 +260,7 @@ class Product:
     figures: Sequence[Figure] = ()
     notes: Sequence[Note] = ()
     meta: Mapping[str, Any] = field(default_factory=dict)
+    files: Sequence[Attachment] = ()
 
 
 @dataclass(frozen=True)
@@ -318,11 +340,42 @@ class Inputs:
     extra : mapping
         Other facts that shape the result (weight of the person, permissions
         of this scan); JSON-serialisable.
+    before : sequence of Before
+        Steps whose files are read too, each under its role.
     """
 
     unit: Unit
     files: Mapping[str, Sequence[Path]]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    before: Sequence[Before] = ()
+
+
+@dataclass(frozen=True)
+class Before:
+    """A step that comes before a unit is measured; done once for all that need the same.
+
+    Parameters
+    ----------
+    role : str
+        Its files are given to the step after it under this role.
+    place : str
+        ``module:Class`` of an object with ``run(inputs, settings) -> Product``.
+    measure : str
+        Its name in tables (``"space"``).
+    folder : str
+        Folder of its files below that of the unit (``"anat"``).
+    inputs : Inputs
+        What it reads; may have steps before it in turn.
+    settings : BaseModel
+        What it depends on besides.
+    """
+
+    role: str
+    place: str
+    measure: str
+    folder: str
+    inputs: Inputs
+    settings: BaseModel
 
 
 class Measure(Protocol):

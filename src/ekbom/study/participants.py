@@ -7,53 +7,20 @@ name, and the others go on.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel
-
 from ekbom.errors import OutputRefused, Refused
-from ekbom.nouns import Inputs, Note, Unit
-from ekbom.study.executors import Executor, cores
-from ekbom.study.files import sha256
+from ekbom.nouns import Note, Unit
+from ekbom.study.executors import Executor
 from ekbom.study.index import Study
-from ekbom.study.plan import Chosen, Plan
+from ekbom.study.jobs import Stopped, groups_of, prepare
+from ekbom.study.plan import Plan
 from ekbom.study.results import MapFile, Measured, score_from_json
-from ekbom.study.store import Step, Store, code_of
+from ekbom.study.store import Step, Store
 from ekbom.study.words import choices, did_you_mean
-from ekbom.study.work import Job, measure_one
-
-#: Code outside the measure that shapes what is written.
-_WRITERS = ("ekbom.nouns", "ekbom.space", "ekbom.study.products", "ekbom.study.files")
-
-
-@dataclass(frozen=True)
-class Stopped:
-    """A unit that gave nothing.
-
-    Parameters
-    ----------
-    measure : str
-        Name of the measure.
-    unit : Unit
-        Who and when.
-    parts : mapping
-        ``what``, ``file``, ``field``, ``found``, ``expected``, ``mend``.
-    internal : bool
-        True when the fault is ours.
-    """
-
-    measure: str
-    unit: Unit
-    parts: Mapping[str, str | None]
-    internal: bool = False
-
-    @property
-    def what(self) -> str:
-        """One sentence."""
-        return str(self.parts.get("what") or "")
+from ekbom.study.work import Job, measure_in_turn
 
 
 @dataclass(frozen=True)
@@ -68,11 +35,14 @@ class Measurements:
         What was refused.
     waiting : tuple of (str, Unit)
         Measure and unit that were not asked for in this run and are not in the store.
+    before : tuple of Measured
+        What the steps before them left: transforms, motion, and how good they are.
     """
 
     measured: tuple[Measured, ...]
     stopped: tuple[Stopped, ...]
     waiting: tuple[tuple[str, Unit], ...] = ()
+    before: tuple[Measured, ...] = ()
 
 
 State = Literal["kept", "measured", "refused", "failed"]
@@ -167,133 +137,109 @@ def measure_all(
         The output cannot be written.
     """
     store = Store(out)
-    slots: dict[tuple[str, Unit], Measured | Stopped] = {}
-    jobs: list[Job] = []
     order = [(name, unit) for name, units in units_of(study, plan).items() for unit in units]
-    prepared = _prepare(study, plan, out, order)
-    for (name, unit), job in zip(order, prepared, strict=True):
+    prepared = prepare(study, plan, out, order)
+    known: dict[str, Measured | Stopped] = {}
+    told: set[str] = set()
+    jobs: list[Job] = []
+    slots: dict[tuple[str, Unit], Measured | Stopped] = {}
+
+    def look(job: Job, mine: bool) -> None:
+        """Take from the store what is there, those before it first."""
+        for one in job.before.values():
+            look(one, mine)
+        if job.key not in known and not _held(job, known):
+            step = store.get(job.key)
+            if step is not None:
+                known[job.key] = _result(job, step)
+            elif mine and run and all(one.key != job.key for one in jobs):
+                jobs.append(job)
+        if job.key in known and mine and job.key not in told:
+            told.add(job.key)
+            tell(job.measure, job.inputs.unit, "kept", "")
+
+    for (_, unit), job in zip(order, prepared, strict=True):
+        if isinstance(job, Job):
+            look(job, among(unit))
+    groups = groups_of(jobs)
+    for index, results in executor.map(measure_in_turn, groups):
+        for job, (outcome, text) in zip(groups[index], results, strict=True):
+            if outcome == "held":
+                continue
+            known[job.key] = _outcome(store, job, outcome, text)
+            stopped = isinstance(known[job.key], Stopped)
+            state: State = "failed" if outcome == "failed" else "measured"
+            if stopped and state != "failed":
+                state = "refused"
+            tell(job.measure, job.inputs.unit, state, text)
+    for place, job in zip(order, prepared, strict=True):
+        name, unit = place
         if isinstance(job, Stopped):
             if among(unit):
-                slots[name, unit] = job
+                slots[place] = job
                 tell(name, unit, "failed" if job.internal else "refused", job.what)
             continue
-        step = store.get(job.key)
-        if step is not None:
-            slots[name, unit] = _result(job, step)
-            if among(unit):
-                tell(name, unit, "kept", "")
-        elif run and among(unit):
-            jobs.append(job)
-    for index, (outcome, text) in executor.map(measure_one, jobs):
-        job = jobs[index]
-        unit = job.inputs.unit
-        if outcome == "failed":
-            fault = {"what": f"internal error: {text}", "mend": "this is a fault of ekbom"}
-            slots[job.measure, unit] = Stopped(job.measure, unit, fault, internal=True)
-            tell(job.measure, unit, "failed", text)
+        result = known.get(job.key) or _held(job, known)
+        if result is None:
             continue
-        step = store.get(job.key)
-        if step is None:
-            raise OutputRefused(
-                "a finished step is not in the output folder",
-                file=store.steps / job.key,
-                found="nothing, or other bytes than were written",
-                expected="the files that the worker wrote",
-                mend="check the disk; let only one run use the folder",
-            )
-        result = _result(job, step)
-        slots[job.measure, unit] = result
-        stopped = isinstance(result, Stopped)
-        tell(job.measure, unit, "refused" if stopped else "measured", text)
+        if isinstance(result, Stopped) and result.measure != name:
+            result = Stopped(name, unit, result.parts, result.internal)
+            if among(unit):
+                tell(name, unit, "refused", result.what)
+        slots[place] = result
     done = [slots[place] for place in order if place in slots]
     return Measurements(
         tuple(one for one in done if isinstance(one, Measured)),
         tuple(one for one in done if isinstance(one, Stopped)),
         tuple(place for place in order if place not in slots),
+        _before(prepared, known),
     )
 
 
-def _prepare(
-    study: Study, plan: Plan, out: Path, order: Sequence[tuple[str, Unit]]
-) -> list[Job | Stopped]:
-    """Name and hash the inputs of every unit."""
-    named: list[tuple[str, Unit, Inputs | Stopped]] = []
-    for name, unit in order:
-        chosen = plan.measures[name]
-        try:
-            inputs = chosen.measure.inputs(unit, study, _of_unit(chosen.settings, unit))
-            named.append((name, unit, inputs))
-        except Refused as no:
-            named.append((name, unit, Stopped(name, unit, no.as_dict())))
-    paths = {
-        path
-        for *_, i in named
-        if isinstance(i, Inputs)
-        for role in i.files.values()
-        for path in role
-    }
-    listed = sorted(paths)
-    hashes: dict[Path, str | Refused] = {}
-    with ThreadPoolExecutor(cores()) as pool:
-        for path, digest in zip(listed, pool.map(_hash, listed), strict=True):
-            hashes[path] = digest
-    return [
-        given if isinstance(given, Stopped) else _job(study, plan, out, name, unit, given, hashes)
-        for name, unit, given in named
-    ]
+def _outcome(store: Store, job: Job, outcome: str, text: str) -> Measured | Stopped:
+    unit = job.inputs.unit
+    if outcome == "failed":
+        fault = {"what": f"internal error: {text}", "mend": "this is a fault of ekbom"}
+        return Stopped(job.measure, unit, fault, internal=True)
+    step = store.get(job.key)
+    if step is None:
+        raise OutputRefused(
+            "a finished step is not in the output folder",
+            file=store.steps / job.key,
+            found="nothing, or other bytes than were written",
+            expected="the files that the worker wrote",
+            mend="check the disk; let only one run use the folder",
+        )
+    return _result(job, step)
 
 
-def _hash(path: Path) -> str | Refused:
-    try:
-        return sha256(path)
-    except Refused as no:
-        return no
+def _held(job: Job, known: Mapping[str, Measured | Stopped]) -> Stopped | None:
+    """Why a unit cannot be measured: a step before it gave nothing."""
+    for one in job.before.values():
+        result = known.get(one.key)
+        found = result if isinstance(result, Stopped) else _held(one, known)
+        if found is not None:
+            return found
+    return None
 
 
-def _job(
-    study: Study,
-    plan: Plan,
-    out: Path,
-    name: str,
-    unit: Unit,
-    inputs: Inputs,
-    hashes: Mapping[Path, str | Refused],
-) -> Job | Stopped:
-    chosen = plan.measures[name]
-    roles: dict[str, list[list[str]]] = {}
-    flat: dict[str, str] = {}
-    for role, paths in inputs.files.items():
-        for path in paths:
-            digest = hashes[path]
-            if isinstance(digest, Refused):
-                return Stopped(name, unit, digest.as_dict())
-            roles.setdefault(role, []).append([study.relative(path), digest])
-            flat[study.relative(path)] = digest
-    settings = _of_unit(chosen.settings, unit)
-    parts = {
-        "step": f"measure {name}",
-        "unit": unit.label,
-        "code": code_of(*_modules(chosen), *_WRITERS),
-        "settings": settings.model_dump(mode="json"),
-        "extra": dict(inputs.extra),
-        "inputs": roles,
-    }
-    return Job(name, chosen.place, settings, inputs, parts, flat, out)
+def _before(
+    prepared: Sequence[Job | Stopped], known: Mapping[str, Measured | Stopped]
+) -> tuple[Measured, ...]:
+    """What the steps before the units left, each once, in their order."""
+    out: dict[str, Measured] = {}
 
+    def add(job: Job) -> None:
+        for one in job.before.values():
+            add(one)
+            result = known.get(one.key)
+            if isinstance(result, Measured):
+                out.setdefault(one.key, result)
 
-def _modules(chosen: Chosen) -> list[str]:
-    """The package of a measure, or its module when it is not in a package."""
-    module = type(chosen.measure).__module__
-    return [module.rpartition(".")[0] or module]
-
-
-def _of_unit(settings: BaseModel, unit: Unit) -> BaseModel:
-    # A permission for one scan must not make the others run again.
-    scans = getattr(settings, "scans", None)
-    if not isinstance(scans, dict):
-        return settings
-    mine = {label: value for label, value in scans.items() if label == unit.label}
-    return settings.model_copy(update={"scans": mine})
+    for job in prepared:
+        if isinstance(job, Job):
+            add(job)
+    return tuple(out.values())
 
 
 def _result(job: Job, step: Step) -> Measured | Stopped:

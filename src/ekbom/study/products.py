@@ -16,7 +16,7 @@ from ekbom.study.results import score_to_json
 
 
 def product_files(
-    unit: Unit, measure: str, product: Product, made: Mapping[str, Any]
+    unit: Unit, measure: str, product: Product, made: Mapping[str, Any], folder: str | None = None
 ) -> tuple[dict[str, bytes], dict[str, Any]]:
     """Return the files of a product, and what the study keeps beside them.
 
@@ -30,6 +30,8 @@ def product_files(
         What it measured.
     made : mapping
         For the sidecars: how it was made (step, key, inputs).
+    folder : str, optional
+        Folder below that of the unit; the name of the measure by default.
 
     Returns
     -------
@@ -44,6 +46,7 @@ def product_files(
         Two products of one unit have one name: a fault of the measure.
     """
     content: dict[str, bytes] = {}
+    place = measure if folder is None else folder
 
     def add(name: str, data: bytes) -> None:
         if name in content:
@@ -51,12 +54,12 @@ def product_files(
         content[name] = data
 
     for table in product.tables:
-        stem = names.product(unit, measure, table.name, "")
+        stem = names.product(unit, place, table.name, "")
         add(f"{stem}.tsv", tsv_bytes(table.frame))
         add(f"{stem}.json", json_bytes(table_sidecar(table, made)))
     maps = []
     for image in product.maps:
-        stem = names.product(unit, measure, image.name, "")
+        stem = names.product(unit, place, image.name, "")
         add(f"{stem}.nii.gz", map_bytes(image))
         add(f"{stem}.json", json_bytes(map_sidecar(image, made)))
         maps.append(
@@ -68,6 +71,11 @@ def product_files(
                 "space": image.space,
             }
         )
+    for file in product.files:
+        stem = names.product(unit, place, file.name, "")
+        for extension, data in file.data.items():
+            add(f"{stem}{extension}", data)
+        add(f"{stem}.json", json_bytes({**dict(file.meta), "GeneratedBy": made}))
     for figure in product.figures:
         add(names.figure(unit, figure.name, f".{figure.kind}"), figure.data)
         caption = {"Caption": figure.caption, "GeneratedBy": made}
