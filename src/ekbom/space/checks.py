@@ -67,19 +67,22 @@ BAD_AFFINE = Message(
 NO_ORIENTATION = Message(
     "sform_code and qform_code are both 0, so left and right are unknown.",
     expected="a scanner or template code (1-4)",
-    mend="Set it with the converter that made the file.",
+    mend="Set it with the converter that made the file; or, when you know that the header is "
+    "right, say assume_affine = true in [space], --assume-affine header on the command line.",
     field="sform_code, qform_code",
 )
 FORMS_DIFFER = Message(
     "qform and sform place the image at different positions.",
     expected="less than 0.1 mm at the corners",
-    mend="Find out which of the two is right and write it to both.",
+    mend="Find out which of the two is right and write it to both; or choose with "
+    "trust = 'sform' (or 'qform') in [space], --trust on the command line.",
     field="qform, sform",
 )
 NOT_3D = Message(
     "The image is 4-D where one 3-D volume is expected.",
     expected="one 3-D volume (a trailing axis of 1 is accepted)",
-    mend="Give the file of one map, or take the volume out of the file.",
+    mend="Give the file of one map, or choose one with --volume; a dynamic scan goes to "
+    "`ekbom space motion` or to the plan.",
     field="dim",
 )
 NOT_4D = Message(
@@ -212,11 +215,29 @@ NOT_A_MAXIMUM = Message(
     expected="a match that falls in all 12 directions",
     mend="Look at both images; try another start (header, com or a transform file) or backend.",
 )
+NO_WAY = Message(
+    "There is no way from this image to the template.",
+    expected="a T1-weighted image of the person, transforms in a derivative, or pet_template",
+    mend="Add one of them, or say normalise = 'never' in [space] and ask over regions only.",
+    field="space.normalise",
+)
 
 #: Notes: the run goes on and the words go to the sidecar.
 QFORM_MISSING_NOTE = "qform_code 0, sform_code {sform}: the sform is used"
 BELOW_VOXEL_NOTE = (
     "FWHM {fwhm:g} mm is below the voxel size {voxel:g} mm: next to nothing is smoothed"
+)
+FORMS_DIFFER_NOTE = "qform and sform differ by {apart:.3g} mm at a corner: the {which} was trusted"
+ASSUMED_NOTE = "sform_code and qform_code 0: the affine of the header was believed"
+UNDECIDED_NOTE = (
+    "whether left and right agree is undecided: the image and its mirror fit equally well "
+    "(NMI {here:.4f} and {there:.4f})"
+)
+COVERAGE_NOTE = "{share:.0f} % of the brain of the template lies in the field of view"
+COVERAGE_SETS_NOTE = "; missing in part: {names}"
+SPACE_MISMATCH_NOTE = (
+    "space_mismatch: {what} is in the space {theirs}, the maps are in {mine}; they differ by "
+    "1 to 2 mm at places"
 )
 FIELD_OF_VIEW_NOTE = (
     "{share:.0f} % of the brain mask holds no activity: the field of view may be cut"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import importlib.util
+import itertools
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -71,13 +72,19 @@ class Header:
     notes: tuple[str, ...] = ()
 
 
-def read_header(path: str | Path) -> Header:
+def read_header(
+    path: str | Path, *, trust: str | None = None, assume_affine: bool = False
+) -> Header:
     """Read and check the header of a NIfTI image.
 
     Parameters
     ----------
     path : path-like
         ``.nii`` or ``.nii.gz``.
+    trust : {"sform", "qform"}, optional
+        Which of the two is right where they differ.
+    assume_affine : bool
+        Believe the affine of an image whose codes are both 0.
 
     Returns
     -------
@@ -103,7 +110,7 @@ def read_header(path: str | Path) -> Header:
         shape = shape[:-1]
     if len(shape) not in (3, 4):
         raise checks.NOT_3D.refused(file=path, found=f"shape {shape}")
-    affine, notes = _placement(path, header)
+    affine, notes = _placement(path, header, trust, assume_affine)
     spatial = header.get_xyzt_units()[0]
     factor = _MM.get(spatial, 1.0)
     affine = np.diag([factor, factor, factor, 1.0]) @ affine
@@ -171,7 +178,14 @@ def read_frames(header: Header) -> Iterator[NDArray[np.float64]]:
             ) from fault
 
 
-def read_volume(path: str | Path, unit: str = "") -> Volume:
+def read_volume(
+    path: str | Path,
+    unit: str = "",
+    *,
+    volume: int | None = None,
+    trust: str | None = None,
+    assume_affine: bool = False,
+) -> Volume:
     """Read one 3-D image.
 
     Parameters
@@ -180,6 +194,10 @@ def read_volume(path: str | Path, unit: str = "") -> Volume:
         NIfTI file; a trailing axis of 1 is dropped.
     unit : str
         Unit of the values, from the sidecar.
+    volume : int, optional
+        Which volume of a 4-D image, counted from 1.
+    trust, assume_affine
+        See :func:`read_header`.
 
     Returns
     -------
@@ -191,10 +209,15 @@ def read_volume(path: str | Path, unit: str = "") -> Volume:
     Refused
         See :func:`read_header`; also when the image is 4-D.
     """
-    header = read_header(path)
-    if header.n_frames != 1:
+    header = read_header(path, trust=trust, assume_affine=assume_affine)
+    if volume is not None and not 1 <= volume <= header.n_frames:
+        raise checks.NOT_3D.refused(
+            file=path, found=f"{header.n_frames} volumes", expected=f"a volume {volume}"
+        )
+    if header.n_frames != 1 and volume is None:
         raise checks.NOT_3D.refused(file=path, found=f"{header.n_frames} volumes")
-    return Volume(next(read_frames(header)), header.grid, unit, header.notes)
+    frames = itertools.islice(read_frames(header), (volume or 1) - 1, None)
+    return Volume(next(frames), header.grid, unit, header.notes)
 
 
 def read_mask(path: str | Path) -> Volume:
@@ -331,13 +354,18 @@ def template_file(kind: str) -> tuple[NDArray[np.float32], Grid]:
     return values / values.max(), header.grid
 
 
-def _placement(path: Path, header: Any) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+def _placement(
+    path: Path, header: Any, trust: str | None, assume_affine: bool
+) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     sform, scode = header.get_sform(coded=True)
     try:
         qform, qcode = header.get_qform(coded=True)
     except ValueError:  # quaternion of impossible length
         qform, qcode = None, 0
     if not scode and not qcode:
+        if assume_affine:
+            best = np.asarray(header.get_best_affine(), dtype=np.float64)
+            return best, (checks.ASSUMED_NOTE,)
         raise checks.NO_ORIENTATION.refused(file=path, found="both codes 0")
     if not scode:
         return np.asarray(qform, dtype=np.float64), ()
@@ -351,6 +379,9 @@ def _placement(path: Path, header: Any) -> tuple[NDArray[np.float64], tuple[str,
     except Refused as no:
         raise checks.BAD_AFFINE.refused(file=path, found=no.found) from no
     # Headers hold float32, so corners of a large image differ by rounding.
+    if apart > 0.1 and trust is not None:
+        note = checks.FORMS_DIFFER_NOTE.format(apart=apart, which=trust)
+        return (place if trust == "sform" else np.asarray(qform, dtype=np.float64)), (note,)
     if apart > 0.1:
         raise checks.FORMS_DIFFER.refused(file=path, found=f"{apart:.3g} mm at a corner")
     return place, ()

@@ -10,9 +10,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ekbom.errors import Refused
 from ekbom.nouns import Measure
+from ekbom.space.settings import SpaceSettings as Space
 from ekbom.study import registry
 from ekbom.study.kinds import Kind, KindKeys, check_keys
 from ekbom.study.words import choices, did_you_mean
+
+__all__ = ["Question", "Sign", "Space", "Strict", "check_question"]
 
 Sign = Literal["two-sided", "positive", "negative"]
 
@@ -21,24 +24,6 @@ class Strict(BaseModel):
     """A table of the plan: no unknown keys, no change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class Space(Strict):
-    """``[space]``: where maps are brought together.
-
-    Attributes
-    ----------
-    template : str
-        Space label of the maps.
-    resolution : float or None
-        Voxel size in mm; that of the data when None.
-    fwhm : float
-        Gaussian smoothing in mm; 0 smooths nothing.
-    """
-
-    template: str = "MNI152NLin2009aSym"
-    resolution: float | None = Field(default=None, gt=0, le=20)
-    fwhm: float = Field(default=8.0, ge=0, le=50)
 
 
 class Question(KindKeys):

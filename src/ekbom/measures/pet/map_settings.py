@@ -1,4 +1,4 @@
-"""What a plan may say under ``[measures.pet.maps]``, and what it hands down from ``[space]``."""
+"""What a plan may say under ``[measures.pet.maps]``; ``[space]`` is handed down to it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ekbom.space.template import SPACE
+from ekbom.space.settings import SpaceSettings
+
+__all__ = ["MAP_OUTCOMES", "MapModel", "MapsSettings", "SpaceSettings", "SpectralSettings"]
 
 #: Models that are fitted to every voxel.
 MapModel = Literal[
@@ -34,18 +36,6 @@ def _listed(value: Any) -> Any:
 
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class SpaceSettings(_Strict):
-    """Where maps are brought together: ``[space]`` of the plan, handed down."""
-
-    template: str = Field(default=SPACE, description="space label of the maps")
-    resolution: Annotated[float, Field(gt=0, le=20)] | None = Field(
-        default=None, description="voxel edge of the maps in mm; that of the image by default"
-    )
-    fwhm: Annotated[float, Field(ge=0, le=50)] = Field(
-        default=8.0, description="Gaussian smoothing of V_T for group questions, mm"
-    )
 
 
 class SpectralSettings(_Strict):

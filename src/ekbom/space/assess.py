@@ -1,0 +1,455 @@
+"""How good a way from one image to another is, in numbers.
+
+All is measured with the images as they come out, not with what the backend says
+of itself, so that backends can be compared and a bad result is seen.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ekbom.space.grid import Grid
+from ekbom.space.image import Volume
+from ekbom.space.quality import Displaced, dice, displaced
+from ekbom.space.register.linear import Level, Metric, centre_of_mass, fit, pyramid
+from ekbom.space.smooth import smooth
+from ekbom.space.template import Template
+from ekbom.space.tissue import classify
+from ekbom.space.transform import (
+    Affine,
+    Rigid,
+    Transform,
+    as_transform,
+    jacobian,
+    round_trip,
+)
+from ekbom.space.warp import warp
+
+Array = NDArray[np.float64]
+
+#: Robust z above which a person is an outlier of the group.
+OUTLIER = 3.5
+#: Points of the brain at which transforms are compared.
+_POINTS = 4000
+
+
+@dataclass(frozen=True)
+class Number:
+    """One number of quality control.
+
+    Parameters
+    ----------
+    name, unit : str
+        What it is.
+    value : float
+        The number.
+    """
+
+    name: str
+    value: float
+    unit: str = "1"
+
+
+@dataclass(frozen=True, eq=False)
+class Assessed:
+    """A registration to the template, looked at.
+
+    Parameters
+    ----------
+    numbers : tuple of Number
+        For tables.
+    image : (X, Y, Z) array
+        The moving image on the grid of the template.
+    around : Displaced
+        The match at the result and around it.
+    angle : float
+        Degrees by which the head is turned against the template.
+    folds : float
+        Share of voxels of the brain where the deformation folds.
+    coverage : float
+        Share of the brain of the template that lies in the field of view.
+    """
+
+    numbers: tuple[Number, ...]
+    image: Array
+    around: Displaced
+    angle: float
+    folds: float
+    coverage: float
+
+    def number(self, name: str) -> float:
+        """Return a number by name."""
+        return next(one.value for one in self.numbers if one.name == name)
+
+
+def to_template(
+    head: Template, t1: Volume, transform: Transform, inverse: Transform, *, seed: int = 0
+) -> Assessed:
+    """Look at the way of a T1-weighted image to the template.
+
+    Parameters
+    ----------
+    head : Template
+        At the resolution at which is looked.
+    t1 : Volume
+        The image.
+    transform, inverse : Transform
+        From points of the template to points of the image, and back.
+    seed : int
+        Of the points.
+
+    Returns
+    -------
+    Assessed
+        ``GM_Dice`` and ``brain_Dice`` (brightness classes of the image against the
+        maps of the template), ``NMI_start`` and ``NMI``, ``jacobian_min/max``,
+        ``folded``, ``inverse_median`` and ``inverse_95`` (mm), ``coverage``, ``turn``.
+    """
+    image = warp(t1.values, t1.grid, head.grid, transform)
+    fixed = Volume(np.asarray(head.t1, dtype=np.float64), head.grid)
+    there = Volume(np.nan_to_num(image), head.grid)
+    around = displaced(fixed, there, Rigid(np.eye(4)), fixed_mask=head.brain, seed=seed)
+    tissue = classify(image, head.brain)
+    matter = tissue.grey + tissue.white > 0.5
+    known = np.asarray(head.grey + head.white) > 0.5 * float((head.grey + head.white).max())
+    numbers = [
+        Number("GM_Dice", dice(tissue.grey > 0.5, head.grey_mask & head.brain)),
+        Number("brain_Dice", dice(matter, known & head.brain)),
+        Number("NMI_start", _start(fixed, t1, head.brain, seed)),
+        Number("NMI", around.value),
+    ]
+    way, folds = way_numbers(head.grid, head.brain, transform, inverse)
+    seen = covered(head.grid, head.brain, transform, t1.grid)
+    angle = turn(transform, brain_points(head.grid, head.brain))
+    more = [*way, Number("coverage", 100 * seen, "%"), Number("turn", angle, "degrees")]
+    return Assessed((*numbers, *more), image, around, angle, folds, seen)
+
+
+def way_numbers(
+    grid: Grid, brain: NDArray[np.bool_], transform: Transform, inverse: Transform
+) -> tuple[list[Number], float]:
+    """Jacobian, folds and inverse consistency of a transform inside the brain.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the fixed image.
+    brain : (X, Y, Z) array of bool
+        Where it counts.
+    transform, inverse : Transform
+        From fixed to moving, and back.
+
+    Returns
+    -------
+    numbers : list of Number
+        Five of them.
+    folds : float
+        Share of folded voxels.
+    """
+    volume = jacobian(transform, grid)[brain]
+    apart = round_trip(transform, inverse, brain_points(grid, brain))
+    folds = float(np.mean(volume <= 0.0))
+    return [
+        Number("jacobian_min", float(volume.min())),
+        Number("jacobian_max", float(volume.max())),
+        Number("folded", 100 * folds, "%"),
+        Number("inverse_median", float(np.median(apart)), "mm"),
+        Number("inverse_95", float(np.quantile(apart, 0.95)), "mm"),
+    ], folds
+
+
+def brain_points(grid: Grid, brain: NDArray[np.bool_]) -> Array:
+    """Some world points of a mask, evenly taken.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the mask.
+    brain : (X, Y, Z) array of bool
+        The mask.
+
+    Returns
+    -------
+    (P, 3) array
+        RAS+ mm.
+    """
+    index = np.argwhere(brain)
+    return np.asarray(grid.to_world(index[:: max(1, len(index) // _POINTS)]))
+
+
+def covered(grid: Grid, brain: NDArray[np.bool_], transform: Transform, source: Grid) -> float:
+    """Share of a mask that a transform finds inside the field of view of an image.
+
+    Parameters
+    ----------
+    grid : Grid
+        Of the mask.
+    brain : (X, Y, Z) array of bool
+        The mask, on the fixed image.
+    transform : Transform
+        From fixed to moving.
+    source : Grid
+        Of the moving image.
+
+    Returns
+    -------
+    float
+        0 to 1.
+    """
+    points = transform.points(brain_points(grid, brain))
+    index = source.to_index(points)
+    inside = np.all((index >= -0.5) & (index <= np.array(source.shape) - 0.5), axis=1)
+    return float(inside.mean())
+
+
+def linear_part(transform: Transform, points: Array) -> Affine:
+    """Matrix that comes nearest to a transform at some points.
+
+    Parameters
+    ----------
+    transform : Transform
+        Any.
+    points : (P, 3) array
+        Of the fixed image.
+
+    Returns
+    -------
+    Affine
+        Least squares.
+    """
+    ones = np.column_stack([points, np.ones(len(points))])
+    found, *_ = np.linalg.lstsq(ones, transform.points(points), rcond=None)
+    matrix = np.eye(4)
+    matrix[:3] = found.T
+    return as_transform(matrix)
+
+
+def turn(transform: Transform, points: Array) -> float:
+    """Angle by which a transform turns what lies at some points.
+
+    Parameters
+    ----------
+    transform : Transform
+        Any.
+    points : (P, 3) array
+        Of the fixed image.
+
+    Returns
+    -------
+    float
+        Degrees; of the rotation nearest to its linear part.
+    """
+    u, _, vt = np.linalg.svd(linear_part(transform, points).matrix[:3, :3])
+    cosine = (np.trace(u @ vt) - 1.0) / 2.0
+    return math.degrees(math.acos(float(np.clip(cosine, -1.0, 1.0))))
+
+
+@dataclass(frozen=True)
+class Upright:
+    """Whether a head is upright as its header says.
+
+    Parameters
+    ----------
+    angle : float
+        Degrees from upright of the best of 24 rough turns, after a short climb.
+    value : float
+        Match there.
+    value_upright : float
+        Best match of the turns that leave the head upright.
+    """
+
+    angle: float
+    value: float
+    value_upright: float
+
+    @property
+    def doubtful(self) -> bool:
+        """Whether a head that is not upright fits clearly better."""
+        gain = self.value - 1.0
+        return self.angle > 45.0 and self.value - self.value_upright > 0.1 * gain
+
+
+def upright(fixed: Volume, moving: Volume, mask: NDArray[np.bool_], *, seed: int = 0) -> Upright:
+    """Try the 24 ways in which axes can be swapped.
+
+    Parameters
+    ----------
+    fixed : Volume
+        The template.
+    moving : Volume
+        The image.
+    mask : (X, Y, Z) array of bool
+        Where the template counts.
+    seed : int
+        Of the points.
+
+    Returns
+    -------
+    Upright
+        The best of them against the best upright one.
+    """
+    still, moved = pyramid(fixed, mask, [8.0])[0], pyramid(moving, None, [8.0])[0]
+    centre = centre_of_mass(still)
+    metric = Metric(still, moved, 4000, seed, centre)
+    shift = centre_of_mass(moved) - centre
+    found = []
+    for axes in itertools.permutations(range(3)):
+        for signs in itertools.product((1.0, -1.0), repeat=3):
+            rotation = np.zeros((3, 3))
+            rotation[range(3), axes] = signs
+            if np.linalg.det(rotation) < 0:
+                continue
+            matrix = np.eye(4)
+            matrix[:3, :3] = rotation
+            matrix[:3, 3] = centre + shift - rotation @ centre
+            one, value = fit(metric, Rigid(matrix), "rigid", 8)
+            cosine = (np.trace(one.matrix[:3, :3]) - 1.0) / 2.0
+            found.append((value, math.degrees(math.acos(float(np.clip(cosine, -1.0, 1.0))))))
+    best = max(found)
+    level = max((value for value, angle in found if angle <= 45.0), default=1.0)
+    return Upright(best[1], best[0], level)
+
+
+def curve(
+    fixed: Volume,
+    moving: Volume,
+    transform: Affine,
+    *,
+    fixed_mask: NDArray[np.bool_] | None = None,
+    reach: float = 5.0,
+    steps: int = 11,
+    seed: int = 0,
+) -> tuple[Array, Array]:
+    """Match along and about the axes around a result.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        The images.
+    transform : Affine
+        The result.
+    fixed_mask : (X, Y, Z) array of bool, optional
+        Where the fixed image counts.
+    reach : float
+        mm and degrees.
+    steps : int
+        From minus to plus that.
+    seed : int
+        Of the points.
+
+    Returns
+    -------
+    places : (steps,) array
+        mm, or degrees.
+    values : (6, steps) array
+        Turns about x, y, z, then shifts.
+    """
+    still = pyramid(fixed, fixed_mask, [4.0])[0]
+    centre = centre_of_mass(still)
+    metric = Metric(still, pyramid(moving, None, [4.0])[0], 8000, seed, centre)
+    places = np.linspace(-reach, reach, steps)
+    values = np.zeros((6, steps))
+    for axis in range(6):
+        for k, place in enumerate(places):
+            p = np.zeros(6)
+            p[axis] = np.radians(place) if axis < 3 else place
+            matrix = transform.matrix @ Rigid.of(p, centre).matrix
+            matrix[3] = [0.0, 0.0, 0.0, 1.0]
+            values[axis, k] = metric.value(Affine(matrix))
+    return places, values
+
+
+def single_peak(values: Array) -> bool:
+    """Whether every curve has one peak, inside.
+
+    Parameters
+    ----------
+    values : (6, N) array
+        From :func:`curve`.
+
+    Returns
+    -------
+    bool
+        Rises to a place that is not an end, then falls.
+    """
+    for row in values:
+        top = int(np.argmax(row))
+        if top in (0, len(row) - 1):
+            return False
+        slope = np.diff(row)
+        if (slope[:top] < 0).any() or (slope[top:] > 0).any():
+            return False
+    return True
+
+
+def robust_z(values: Array) -> Array:
+    """Distance from the median in units of the scaled median absolute deviation.
+
+    Parameters
+    ----------
+    values : (N,) array
+        One number of everybody; NaN is missing.
+
+    Returns
+    -------
+    (N,) array
+        NaN for fewer than five people, or when more than half are the same.
+
+    References
+    ----------
+    Iglewicz B, Hoaglin DC (1993). How to detect and handle outliers. ASQC, Milwaukee.
+
+    Examples
+    --------
+    >>> robust_z([1.0, 2.0, 3.0, 4.0, 100.0]).round(1).tolist()
+    [-1.3, -0.7, 0.0, 0.7, 65.4]
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    there = numbers[np.isfinite(numbers)]
+    out = np.full(numbers.shape, np.nan)
+    if there.size < 5:
+        return out
+    middle = float(np.median(there))
+    spread = float(np.median(np.abs(there - middle)))
+    if spread > 0:
+        out = 0.6745 * (numbers - middle) / spread
+    return out
+
+
+def _start(fixed: Volume, moving: Volume, mask: NDArray[np.bool_], seed: int) -> float:
+    still: Level = pyramid(fixed, mask, [4.0])[0]
+    moved: Level = pyramid(moving, None, [4.0])[0]
+    centre = centre_of_mass(still)
+    metric = Metric(still, moved, 16000, seed, centre)
+    return metric.value(Rigid.of([0, 0, 0, *(centre_of_mass(moved) - centre)], centre))
+
+
+def warped_mask(
+    mask: NDArray[np.bool_], source: Grid, target: Grid, transform: Transform
+) -> NDArray[np.bool_]:
+    """Bring a mask through a transform: voxels of which at least half is inside.
+
+    Parameters
+    ----------
+    mask : (X, Y, Z) array of bool
+        On `source`.
+    source, target : Grid
+        Of the moving and the fixed image.
+    transform : Transform
+        From fixed to moving.
+
+    Returns
+    -------
+    (x, y, z) array of bool
+        On `target`.
+    """
+    share = mask.astype(np.float64)
+    if max(target.voxel_size) > 1.5 * max(source.voxel_size):
+        # A coarser voxel holds many of the mask's.
+        share = smooth(share, source.voxel_size, 0.7 * max(target.voxel_size))
+    return np.asarray(np.nan_to_num(warp(share, source, target, transform)) >= 0.5)

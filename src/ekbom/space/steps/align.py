@@ -1,0 +1,173 @@
+"""From the mean of a dynamic scan to the T1-weighted image of the same person."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+from scipy import ndimage
+
+from ekbom.nouns import Figure, Inputs, Note, Product
+from ekbom.space import checks
+from ekbom.space.assess import Number, brain_points, curve, single_peak
+from ekbom.space.handed import handedness, mirror_in
+from ekbom.space.image import Volume
+from ekbom.space.io import read_mask, read_volume
+from ekbom.space.pictures import outlined
+from ekbom.space.quality import displaced
+from ekbom.space.register import Registration, backend
+from ekbom.space.steps.given import WaySettings, head_of, once, scores, way_files, way_of
+from ekbom.space.template import template
+from ekbom.space.transform import Affine, Rigid
+from ekbom.space.warp import warp
+
+#: Label of the mean of the frames in names of transforms.
+LABEL = "PET"
+_RIM_MM = 8.0
+
+
+class AlignSettings(WaySettings):
+    """What the way from PET to T1 depends on."""
+
+
+class PETToT1:
+    """Rigid transform, its quality, and the guard against a mirrored image."""
+
+    def run(self, inputs: Inputs, settings: BaseModel) -> Product:
+        """Register the mean of the frames.
+
+        Parameters
+        ----------
+        inputs : Inputs
+            Roles ``T1w``, ``frames`` (the step before, with ``desc-mean_pet``) and
+            ``anat`` (transforms between T1 and template).
+        settings : AlignSettings
+            Backend.
+
+        Returns
+        -------
+        Product
+            Transforms both ways, numbers, picture.
+
+        Raises
+        ------
+        Refused
+            A registration that failed, or a PET image that fits better mirrored.
+        """
+        assert isinstance(settings, AlignSettings)
+        path, pet_path = inputs.files["T1w"][0], mean_of(inputs.files["frames"])
+        t1 = head_of(path, settings)
+        pet = read_volume(pet_path)
+        anat = way_of(inputs.files["anat"], "T1w", settings.template)
+        head = template(4.0)
+        inside = _near_brain(inputs.files["anat"], t1)
+        found = backend(settings.backend if settings.backend == "numba" else "auto").register(
+            t1, pet, kind="rigid", start="search", fixed_mask=inside, seed=settings.seed
+        )
+        way = found.transform
+        assert isinstance(way, Affine)
+        around = displaced(t1, pet, way, fixed_mask=inside, seed=settings.seed)
+        start = displaced(
+            t1, pet, Rigid(np.eye(4)), fixed_mask=inside, shift=1.0, turn=1.0, seed=settings.seed
+        ).value
+        scan = pet_path.name.partition("_desc-")[0]
+        if not around.interior or not np.isfinite(around.value):
+            lower = sum(v < around.value for v in around.around)
+            raise checks.NOT_REGISTERED.refused(
+                file=f"{path.name} <- {scan}",
+                found=f"NMI {around.value:.4f}, with the headers as they are {start:.4f}; "
+                f"it falls in {lower} of 12 directions",
+            )
+        points = brain_points(head.grid, np.asarray(head.brain))
+        side = handedness(
+            t1,
+            pet,
+            way,
+            mirror_in(anat.transform, points),
+            fixed_mask=inside,
+            seed=settings.seed,
+        )
+        if side.verdict == "mirrored":
+            raise checks.MIRRORED.refused(
+                file=f"{path.name} and {scan}",
+                found=f"mirrored PET fits T1 better (NMI {side.mirrored:.4f} and {side.as_is:.4f})",
+            )
+        notes = [Note("registration", text) for text in found.log]
+        if side.verdict == "undecided":
+            said = checks.UNDECIDED_NOTE.format(here=side.as_is, there=side.mirrored)
+            notes.append(Note("side-undecided", said))
+        places, values = curve(t1, pet, way, fixed_mask=inside, seed=settings.seed)
+        single = single_peak(values)
+        numbers = [
+            Number("NMI_start", start),
+            Number("NMI", around.value),
+            Number("NMI_mirrored", side.mirrored),
+            Number("single_peak", float(single)),
+            Number("shift", _shift(way, t1, inside), "mm"),
+        ]
+        meta = {
+            "Software": f"ekbom, backend {found.backend} {found.version}",
+            "Settings": dict(found.settings),
+            "Metric": {found.metric: [found.value_start, found.value]},
+            "Convention": "RAS+ mm here; ITK files are LPS",
+            "Quality": {one.name: one.value for one in numbers},
+            "DisplacedCheck": asdict(around) | {"interior": around.interior},
+            "Curve": {"Places": places.tolist(), "NMI": values.round(6).tolist()},
+            "Side": side.verdict,
+            "Inputs": [path.name, pet_path.name],
+        }
+        return Product(
+            scores=scores(numbers, "PET-to-T1w"),
+            figures=[_figure(t1, pet, inputs.files["anat"], found, side.verdict)],
+            notes=once(notes),
+            files=way_files(LABEL, "T1w", found.transform, found.inverse, settings.formats, meta),
+        )
+
+
+def mean_of(paths: object) -> Path:
+    """Return the mean of the frames among the files of a step."""
+    assert isinstance(paths, list | tuple)
+    return next(Path(p) for p in paths if str(p).endswith("desc-mean_pet.nii.gz"))
+
+
+def _brain(paths: object) -> Path | None:
+    assert isinstance(paths, list | tuple)
+    return next((Path(p) for p in paths if str(p).endswith("desc-brain_mask.nii.gz")), None)
+
+
+def _near_brain(paths: object, t1: Volume) -> NDArray[np.bool_] | None:
+    # With a rim: the edge of the brain says most, and scalp uptake says little.
+    mask = _brain(paths)
+    if mask is None:
+        return None
+    inside = np.asarray(read_mask(mask).values, dtype=bool)
+    reach = [max(1, round(_RIM_MM / v)) for v in t1.grid.voxel_size]
+    for axis in range(3):
+        inside = ndimage.maximum_filter1d(inside, 2 * reach[axis] + 1, axis=axis)
+    return inside
+
+
+def _shift(way: Affine, t1: Volume, inside: NDArray[np.bool_] | None) -> float:
+    where = np.ones(t1.grid.shape, dtype=bool) if inside is None else inside
+    points = brain_points(t1.grid, where)
+    return float(np.sqrt(((way.points(points) - points) ** 2).sum(axis=1).mean()))
+
+
+def _figure(t1: Volume, pet: Volume, anat: object, found: Registration, verdict: str) -> Figure:
+    mask = _brain(anat)
+    inside = (
+        np.asarray(read_mask(mask).values, dtype=bool)
+        if mask is not None
+        else np.asarray(t1.values) > 0
+    )
+    image = warp(pet.values, pet.grid, t1.grid, found.transform)
+    words = {"same": "agree in left and right", "undecided": "cannot be told apart by side"}
+    caption = (
+        f"Mean of the frames on the T1-weighted image; outline: brain of the T1. Left is left. "
+        f"NMI {found.value_start:.3f} at the start, {found.value:.3f} now; the images "
+        f"{words[verdict]}."
+    )
+    return Figure("desc-PETToT1w", outlined(image, inside, t1.grid), caption, "png")
