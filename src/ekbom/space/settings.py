@@ -50,6 +50,9 @@ class SpaceSettings(HeaderSettings):
         default="auto",
         description='transforms made elsewhere: "auto", "none", or the name of a derivative',
     )
+    t1w: str | None = Field(
+        default=None, description='which T1w image, when a person has several: "acq-mprage"'
+    )
     backend: str = Field(default="auto", description="registration program")
     warp: Literal["deformable", "affine"] = Field(
         default="deformable", description="freedom from the T1-weighted image to the template"

@@ -276,7 +276,9 @@ def _labels(question: Question, space: str, study: Study) -> Path | None:
         file
         for extension in (".nii.gz", ".nii")
         for file in study.find(suffix="dseg", extension=extension)
-        if file.entities.get("space") == space and _table(file.path).is_file()
+        if file.entities.get("space", file.entities.get("tpl")) == space
+        and file.scope != "truth"
+        and _table(file.path).is_file()
     ]
     if question.segmentation is not None:
         hits = [

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.settings import PETSettings
 from ekbom.nouns import BidsFile, Files, Inputs, Unit
+
+if TYPE_CHECKING:
+    from ekbom.measures.pet.native import NativeWay
 
 # Entities in which pipelines write the name of a segmentation, first found first.
 _SEGMENTATION = ("seg", "atlas", "desc", "label")
@@ -56,14 +60,16 @@ def inputs(unit: Unit, study: Files, settings: PETSettings) -> Inputs:
     roles["pet_json"] = study.metadata_files(image)
     if settings.needs_blood:
         _blood(unit, study, settings, roles)
-    _curves(unit, study, settings, image, roles)
+    way = _curves(unit, study, settings, image, roles)
     permitted = settings.permissions(unit.label)
     extra = {
         "blood.sort": permitted.blood.sort,
         "blood.extrapolate": permitted.blood.extrapolate,
         "trust_units": permitted.trust_units,
     }
-    return Inputs(unit, roles, extra)
+    if way is None:
+        return Inputs(unit, roles, extra)
+    return Inputs(unit, roles, {**extra, **way.extra}, way.before)
 
 
 def segmentation(file: BidsFile) -> str:
@@ -159,7 +165,7 @@ def _curves(
     settings: PETSettings,
     image: BidsFile,
     roles: dict[str, list[Path]],
-) -> None:
+) -> NativeWay | None:
     scope = settings.pipeline or "derivatives"
     found: dict[str, BidsFile] = {}
     for file in study.find(unit, suffix="tacs", extension=".tsv", scope=scope):
@@ -175,13 +181,18 @@ def _curves(
     from_labels = settings.tacs == "dseg" or (
         settings.tacs == "auto" and not found and image.extension != ".json"
     )
+    way = None
     if from_labels or settings.maps.model:
         from ekbom.measures.pet.io.image import image_roles
+        from ekbom.measures.pet.native import find_way
 
         roles.update(image_roles(unit, study, settings, image))
+        way = find_way(unit, study, settings, roles, roles["pet_json"])
+        if way is not None:
+            roles.update(way.files)
     if from_labels:
         _label_images(unit, study, settings, roles)
-        return
+        return way
     wanted = list(found) if settings.segmentations is None else list(settings.segmentations)
     lost = [name for name in (*wanted, *settings.regions) if name not in found]
     if lost or not wanted:
@@ -206,13 +217,18 @@ def _curves(
         morph = _one(volumes, f"tables of volumes of {name}", "morph", "remove one of them")
         if morph is not None:
             roles[f"morph:{name}"] = [morph.path]
+    return way
 
 
 def _label_images(
     unit: Unit, study: Files, settings: PETSettings, roles: dict[str, list[Path]]
 ) -> None:
     """Refuse segmentations of the plan that no label image on the grid of the image has."""
-    there = [role.partition(":")[2] for role in roles if role.startswith("dseg:")]
+    there = [
+        role.partition(":")[2] for role in roles if role.partition(":")[0] in ("dseg", "atlas")
+    ]
+    if settings.space.atlas is not None and settings.space.atlas.upper() == "AAL3":
+        there.append("AAL3")
     lost = [n for n in (*(settings.segmentations or ()), *settings.regions) if n not in there]
     if lost:
         raise Refused(

@@ -22,6 +22,7 @@ from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.io.bids import Scan
 from ekbom.measures.pet.io.image import DynamicImage, read_image
+from ekbom.measures.pet.io.native import ToTemplate, read_native
 from ekbom.measures.pet.map_figure import map_figure
 from ekbom.measures.pet.map_settings import MAP_OUTCOMES
 from ekbom.measures.pet.parametric import map_voxels
@@ -37,6 +38,7 @@ from ekbom.space.checks import FIELD_OF_VIEW, FIELD_OF_VIEW_NOTE
 from ekbom.space.labels import region_curves
 from ekbom.space.smooth import smoothing_note
 from ekbom.space.template import SPACE
+from ekbom.space.warp import warp
 
 Array = NDArray[np.float64]
 
@@ -72,7 +74,9 @@ class Maps:
     figures: Sequence[Figure] = ()
 
 
-def load(files: Mapping[str, Sequence[Path]], scan: Scan) -> DynamicImage | None:
+def load(
+    files: Mapping[str, Sequence[Path]], scan: Scan, settings: PETSettings
+) -> DynamicImage | None:
     """Read the image of a scan when its inputs name one.
 
     Parameters
@@ -81,13 +85,18 @@ def load(files: Mapping[str, Sequence[Path]], scan: Scan) -> DynamicImage | None
         Roles of the scan's inputs.
     scan : Scan
         What its JSON says.
+    settings : PETSettings
+        Where maps are brought together.
 
     Returns
     -------
     DynamicImage or None
         ``None`` without the role ``image``.
     """
-    return read_image(files, scan) if "image" in files else None
+    if "image" not in files:
+        return None
+    native = any(role in files for role in ("anat", "straight"))
+    return read_native(files, scan, settings) if native else read_image(files, scan)
 
 
 def regional_curves(image: DynamicImage | None, settings: PETSettings) -> list[Curves]:
@@ -297,7 +306,7 @@ def _published(
     wanted = [name for name in MAP_OUTCOMES[fit.model] if name in settings.maps.outcome]
     target = _target(image, settings)
     fwhm = settings.space.fwhm
-    changed = fwhm > 0 or target != image.grid
+    changed = fwhm > 0 or target != image.grid or image.way is not None
     said: list[str] = []
     note = smoothing_note(image.grid.voxel_size, fwhm) if wanted else None
     if note:
@@ -311,7 +320,8 @@ def _published(
         "BrainMask": image.mask_source,
         "VoxelsInMask": image.n_brain,
         "VoxelsByFlag": fit.count(),
-        "Interpolations": 0,
+        "Interpolations": 1 if image.way is not None and image.way.frames else 0,
+        **_way_words(image),
         "FrameSmoothingFWHM": settings.maps.frame_fwhm,
         "SmoothingFWHM": 0.0,
     }
@@ -327,19 +337,26 @@ def _published(
         parameter = f"{name}_unsmoothed" if smoothed else name
         add(f"{stem}_{name}_mimap", values, parameter, fit.units[name], common)
         if smoothed:
-            calm, left_out = _smoothed(values, image, fwhm)
+            calm, left_out = (
+                _smoothed(values, image, fwhm)
+                if image.way is None
+                else _brought(values, image, image.way, target, settings)
+            )
             more = {**common, "SmoothingFWHM": fwhm, "VoxelsLeftOutOfSmoothing": left_out}
-            resolution = ""
-            if target != image.grid:
+            resolution, space = "", image.space
+            if image.way is not None:
+                more["Interpolations"] = int(common["Interpolations"]) + 1
+                more |= {"Grid": target.as_dict(), "Interpolation": settings.space.interpolation}
+                resolution = f"_res-{target.voxel_size[0]:g}".replace(".", "p")
+                space = image.way.space
+            elif target != image.grid:
                 calm = resample(calm, image.grid, target, antialias=fwhm == 0)
                 more |= {"Interpolations": 1, "Grid": target.as_dict()}
                 resolution = f"_res-{settings.space.resolution:g}".replace(".", "p")
             if left_out:
                 said.append(f"{fit.model} {name}: {left_out} outlying voxels left out of smoothing")
-            full = f"space-{image.space}{resolution}_desc-{fit.model}Smoothed_{name}_mimap"
-            maps.append(
-                _map(full, calm, target, image.space, name, fit.units[name], fit.model, more)
-            )
+            full = f"space-{space}{resolution}_desc-{fit.model}Smoothed_{name}_mimap"
+            maps.append(_map(full, calm, target, space, name, fit.units[name], fit.model, more))
         if settings.maps.se and name in fit.se:
             se = image.image(fit.se[name])
             add(f"{stem}_{name}se_mimap", se, f"{name}_se", fit.units[name], common)
@@ -355,18 +372,52 @@ def _published(
 
 
 def _smoothed(values: Array, image: DynamicImage, fwhm: float) -> tuple[Array, int]:
+    calm, left_out = _without_odd(values)
+    return smooth(calm, image.grid.voxel_size, fwhm, image.brain_mask, fill=True), left_out
+
+
+def _brought(
+    values: Array, image: DynamicImage, way: ToTemplate, target: Grid, settings: PETSettings
+) -> tuple[Array, int]:
+    """One interpolation through the whole chain, then smoothing inside the template's brain."""
+    calm, left_out = _without_odd(values)
+    calm = warp(
+        calm,
+        image.grid,
+        target,
+        way.transform,
+        interpolation=settings.space.interpolation,
+        mask=image.brain_mask,
+    )
+    brain = np.asarray(template(target.voxel_size[0]).brain)
+    fill = settings.space.fwhm > 0
+    return smooth(calm, target.voxel_size, settings.space.fwhm, brain, fill=fill), left_out
+
+
+def _way_words(image: DynamicImage) -> dict[str, Any]:
+    if image.way is None:
+        return {}
+    return {
+        "FramesInterpolated": image.way.frames,
+        "TransformsFromImageToTemplate": list(image.way.parts),
+        "TemplateSpace": image.way.space,
+    }
+
+
+def _without_odd(values: Array) -> tuple[Array, int]:
     there = np.isfinite(values)
     good = values[there & (np.nan_to_num(values) >= 0)]
     middle = float(np.median(good)) if good.size else 0.0
     limit = middle + OUTLIER_MAD * float(np.median(np.abs(good - middle))) if good.size else 0.0
     with np.errstate(invalid="ignore"):
         odd = there & ((values < 0) | (values > limit))
-    calm = np.where(odd, np.nan, values)
-    return smooth(calm, image.grid.voxel_size, fwhm, image.brain_mask, fill=True), int(odd.sum())
+    return np.where(odd, np.nan, values), int(odd.sum())
 
 
 def _target(image: DynamicImage, settings: PETSettings) -> Grid:
     resolution = settings.space.resolution
+    if image.way is not None:
+        return template(2.0 if resolution is None else resolution).grid
     if resolution is None:
         return image.grid
     grid = (

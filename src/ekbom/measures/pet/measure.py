@@ -127,7 +127,7 @@ class PETMeasure:
                 or any(m not in REFERENCE for m in chosen.maps.model),
             )
             notes += fitted.notes
-        image = images.load(inputs.files, scan)
+        image = images.load(inputs.files, scan, chosen)
         curves = _read_curves(inputs, scan, chosen) or images.regional_curves(image, chosen)
         trust = bool(inputs.extra.get("trust_units"))
         for one in curves if fitted is not None else ():

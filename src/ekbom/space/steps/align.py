@@ -76,7 +76,7 @@ class PETToT1:
         scan = pet_path.name.partition("_desc-")[0]
         if not around.interior or not np.isfinite(around.value):
             lower = sum(v < around.value for v in around.around)
-            raise checks.NOT_REGISTERED.refused(
+            raise checks.NOT_A_MAXIMUM.refused(
                 file=f"{path.name} <- {scan}",
                 found=f"NMI {around.value:.4f}, with the headers as they are {start:.4f}; "
                 f"it falls in {lower} of 12 directions",
@@ -91,7 +91,7 @@ class PETToT1:
             seed=settings.seed,
         )
         if side.verdict == "mirrored":
-            raise checks.MIRRORED.refused(
+            raise checks.SIDES_DIFFER.refused(
                 file=f"{path.name} and {scan}",
                 found=f"mirrored PET fits T1 better (NMI {side.mirrored:.4f} and {side.as_is:.4f})",
             )

@@ -165,7 +165,8 @@ def way_of(paths: Sequence[Path], moving: str, fixed: str) -> Way:
 
     def pick(a: str, b: str) -> Path | None:
         ends = (".txt", ".tfm", ".h5", ".nii.gz", ".x5", ".lta")
-        known = [p for p in paths if f"from-{a}_to-{b}_" in p.name.replace("petref", "PET")]
+        want = f"from-{a}_to-{b}_".lower()
+        known = [p for p in paths if want in p.name.lower().replace("petref", "pet")]
         known = [p for p in known if p.name.endswith(ends)]
         return min(
             known, key=lambda p: [p.name.endswith(e) for e in ends].index(True), default=None

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,9 @@ from ekbom.space.checks import (
 from ekbom.space.io import read_frames, read_header, read_mask
 from ekbom.space.labels_io import read_labels
 from ekbom.space.template import SPACE
+
+if TYPE_CHECKING:
+    from ekbom.measures.pet.io.native import ToTemplate
 
 Array = NDArray[np.float64]
 
@@ -61,6 +65,8 @@ class DynamicImage:
         Where the brain mask came from, for the sidecar.
     notes : tuple of str
         What was accepted but should be known.
+    way : ToTemplate, optional
+        Of an image in native space: how its maps get to the template.
     """
 
     curves: Array
@@ -72,6 +78,7 @@ class DynamicImage:
     source: Path
     mask_source: str
     notes: tuple[str, ...] = ()
+    way: ToTemplate | None = None
 
     @property
     def brain_curves(self) -> Array:
@@ -138,7 +145,10 @@ def image_roles(
     image = _image(unit, study, settings, raw)
     space = image.entities.get("space")
     roles: dict[str, list[Path]] = {"image": [image.path]}
-    grid = None if space else read_header(image.path).grid
+    grid = None
+    if not space:
+        trust, believe = settings.space.trust, settings.space.assume_affine
+        grid = read_header(image.path, trust=trust, assume_affine=believe).grid
 
     def fits(file: BidsFile) -> bool:
         if space is not None:
@@ -268,7 +278,8 @@ def _image(unit: Unit, study: Files, settings: PETSettings, raw: BidsFile) -> Bi
 def _candidates(unit: Unit, study: Files, suffix: str) -> list[BidsFile]:
     own = study.find(unit, suffix=suffix, scope="derivatives")
     common = [f for f in study.find(suffix=suffix, scope="derivatives") if "sub" not in f.entities]
-    return [f for f in (*own, *common) if f.extension in _IMAGES]
+    # What a simulation has put in is no input.
+    return [f for f in (*own, *common) if f.extension in _IMAGES and f.scope != "truth"]
 
 
 def _own(files: Sequence[BidsFile], what: str, unit: Unit) -> dict[str, BidsFile]:
@@ -353,8 +364,8 @@ def _brain(
         file=files["image"][0],
         field="mask",
         found=f"space {space}, no mask and no label image in that space",
-        expected=f"*_space-{space}_desc-brain_mask.nii.gz in a derivative",
-        mend="add a brain mask or a label image on the grid of the image",
+        expected=f"*_space-{space}_desc-brain_mask.nii.gz in a derivative, or a T1w image",
+        mend="add a T1-weighted image of the person, or a brain mask on the grid of the image",
     )
 
 
