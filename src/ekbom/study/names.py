@@ -48,6 +48,9 @@ BIDSIGNORE = (
     "**/legs/",
     "**/*_kinpar.*",
     "**/*_mimap.*",
+    "**/*_xfm.*",
+    "**/anat/",
+    "**/*_mean_pet.*",
     "**/*_inputfunction.*",
 )
 

@@ -15,8 +15,6 @@ from ekbom.study import registry
 from ekbom.study.kinds import Kind, KindKeys, check_keys
 from ekbom.study.words import choices, did_you_mean
 
-__all__ = ["Question", "Sign", "Space", "Strict", "check_question"]
-
 Sign = Literal["two-sided", "positive", "negative"]
 
 

@@ -206,6 +206,9 @@ class _Run:
 
         def tell(measure: str, unit: Unit, state: State, text: str) -> None:
             self.log.event("unit", measure=measure, unit=unit.label, state=state, text=text)
+            if measure not in self.plan.measures:
+                self.voice.say(f"{measure} {unit.label}: {state}{f': {text}' if text else ''}")
+                return
             said = {"kept": "kept from before", "measured": "done"}.get(state, f"{state}: {text}")
             self.voice.step(f"{measure} {unit.label}: {said}")
 
@@ -232,6 +235,7 @@ class _Run:
             tuple(one for one in found.measured if self._wanted(one.unit)),
             tuple(one for one in found.stopped if self._wanted(one.unit)),
             tuple(place for place in found.waiting if self._wanted(place[1])),
+            tuple(one for one in found.before if self._wanted(one.unit)),
         )
 
     def _wanted(self, unit: Unit) -> bool:
@@ -272,7 +276,7 @@ class _Run:
             return answer_all(self.study, self.plan, found, tables, seen, self.output.root, tell)
 
     def _participant_tree(self, found: Measurements, first: dict[str, str]) -> Tree:
-        table = measures_table(found.measured)
+        table = measures_table((*found.measured, *found.before))
         tree: Tree = {
             names.NAMES["description"]: json_bytes(_description(self.study)),
             names.NAMES["bidsignore"]: ("\n".join(names.BIDSIGNORE) + "\n").encode(),
@@ -299,7 +303,7 @@ class _Run:
             **_notes(found),
             **self._refusals(found, []),
         }
-        for one in found.measured:
+        for one in (*found.measured, *found.before):
             tree.update(one.files)
         return tree
 
@@ -364,7 +368,7 @@ def _notes(found: Measurements) -> dict[str, bytes]:
             "permission": note.permission,
             "text": note.text,
         }
-        for one in found.measured
+        for one in (*found.measured, *found.before)
         for note in one.notes
     ]
     return {

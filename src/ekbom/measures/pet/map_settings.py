@@ -6,9 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from ekbom.space.settings import SpaceSettings
-
-__all__ = ["MAP_OUTCOMES", "MapModel", "MapsSettings", "SpaceSettings", "SpectralSettings"]
+from ekbom.space.settings import SpaceSettings as SpaceSettings
 
 #: Models that are fitted to every voxel.
 MapModel = Literal[

@@ -194,7 +194,7 @@ def tracer_files(folder: Path) -> list[Path]:
     Parameters
     ----------
     folder : Path
-        Made by ``ekbom space template``.
+        Holds ``template.nii.gz``, a mean map in template space, and ``template.json``.
 
     Returns
     -------
@@ -213,8 +213,8 @@ def tracer_files(folder: Path) -> list[Path]:
             file=folder,
             field="space.pet_template",
             found="no such folder" if not folder.is_dir() else "no template.nii.gz with its JSON",
-            expected="a folder made by `ekbom space template`",
-            mend="make it from people with a T1, or take pet_template out of the plan",
+            expected="template.nii.gz (mean map in template space) and template.json",
+            mend="put both there, or take pet_template out of the plan",
         )
     return files
 

@@ -1,0 +1,63 @@
+"""A study in native space needs no further tool: from raw files to maps on the template."""
+
+from __future__ import annotations
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+from native_study import make_native
+
+from ekbom.space import template
+from ekbom.space.transform import Rigid, compose
+from ekbom.space.transforms_io import read_transform
+from ekbom.study.run import run_study
+
+TO = "MNI152NLin2009aSym"
+
+
+def test_native_scan_gets_to_the_template_with_one_interpolation(tmp_path):
+    root, out = make_native(tmp_path / "bids"), tmp_path / "out"
+    plan = root / "code" / "plan.toml"
+    summary = run_study(root, out, "participant", plan)
+    assert (summary.exit_code, len(summary.found.before)) == (0, 3)
+    folder = out / "sub-01"
+    t1 = read_transform(folder / "anat" / f"sub-01_from-T1w_to-{TO}_mode-image_xfm.txt")
+    pet = read_transform(folder / "pet" / "sub-01_from-PET_to-T1w_mode-image_xfm.txt")
+    head = template(4.0)
+    points = head.grid.to_world(np.argwhere(head.brain))
+    true = Rigid.of([0.1, -0.06, 0.08, 5, -7, 9]).points(points)
+    apart = np.sqrt(((compose(pet, t1).points(points) - true) ** 2).sum(axis=1))
+    assert np.quantile(apart, 0.95) < 2.0
+    name = f"sub-01_space-{TO}_res-4_desc-ma1Smoothed_VT_mimap"
+    image = nib.load(folder / "pet" / f"{name}.nii.gz")
+    assert image.shape == head.grid.shape
+    assert np.allclose(image.affine, head.grid.affine)
+    told = pd.read_json(folder / "pet" / f"{name}.json", typ="series")
+    assert told["Interpolations"] == 1
+    assert len(told["TransformsFromImageToTemplate"]) == 2
+    table = pd.read_csv(out / "measures.tsv", sep="\t")
+    numbers = table[table["measure"] == "space"].set_index("parameter")["value"]
+    assert numbers["GM_Dice"].max() > 0.6
+    regions = set(table.loc[table["parameter"] == "VT", "region"])
+    assert "sim:Left-Caudate" in regions
+    # Nothing is done twice, and the bytes stay.
+    before = (out / "manifest.tsv").read_bytes()
+    again = run_study(root, out, "participant", plan)
+    assert again.found.before
+    assert (out / "manifest.tsv").read_bytes() == before
+
+
+def test_steps_before_that_refuse_stop_their_scan_by_name(tmp_path):
+    root, out = make_native(tmp_path / "bids"), tmp_path / "out"
+    path = root / "sub-01" / "anat" / "sub-01_T1w.nii.gz"
+    image = nib.load(path)
+    lost = nib.Nifti1Image(np.asarray(image.dataobj), image.affine)
+    lost.set_sform(image.affine, code=0)
+    lost.set_qform(image.affine, code=0)
+    lost.header.set_xyzt_units("mm")
+    nib.save(lost, path)
+    summary = run_study(root, out, "participant", root / "code" / "plan.toml")
+    assert summary.exit_code == 2
+    stopped = summary.found.stopped[0]
+    assert (stopped.measure, stopped.unit.label) == ("pet", "sub-01")
+    assert "left and right are unknown" in stopped.what
