@@ -21,11 +21,12 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from ekbom.errors import Refused
 from ekbom.inference.settings import Settings
 from ekbom.nouns import Measure
+from ekbom.space.settings import SpaceSettings as Space
 from ekbom.study import names, registry
 from ekbom.study.files import canonical, plain
 from ekbom.study.kinds import KindKeys
 from ekbom.study.planerrors import at_key, refusal
-from ekbom.study.question import Question, Space, Strict, check_question
+from ekbom.study.question import Question, Strict, check_question
 from ekbom.study.readers import read_text
 from ekbom.study.words import choices, did_you_mean
 

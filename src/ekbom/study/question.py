@@ -10,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ekbom.errors import Refused
 from ekbom.nouns import Measure
-from ekbom.space.settings import SpaceSettings as Space
 from ekbom.study import registry
 from ekbom.study.kinds import Kind, KindKeys, check_keys
 from ekbom.study.words import choices, did_you_mean
