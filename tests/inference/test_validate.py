@@ -18,7 +18,9 @@ def test_the_command_prints_every_cell(tmp_path, capsys):
     assert call(["validate", "inference", "--out", str(tmp_path), "--studies", "3"]) == 0
     said = capsys.readouterr().out
     for word in ("max-T", "TFCE", "cluster extent", "cluster mass", "small volume", "random field",
-                 "Manly", "Freedman-Lane", "changes of sign", "coverage"):  # fmt: skip
+                 "Manly", "Freedman-Lane", "changes of sign", "coverage", "equivalence claimed",
+                 "joint significance", "MMRM", "conjunction null", "noncentral t",
+                 "iron to symptom"):  # fmt: skip
         assert word in said
     frame = pd.read_csv(tmp_path / "validate-inference.tsv", sep="\t")
     assert (frame["result"] != "FAILED").all()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 from pathlib import Path
 
@@ -198,3 +199,37 @@ def test_ask_refuses_by_name_with_code_2(
     assert call(["ask", str(tmp_path / "trial.tsv"), str(tmp_path / "out"), *flat]) == 2
     assert word in capsys.readouterr().err
     assert not list(tmp_path.glob("out/*"))
+
+
+def _example(name: str, folder: Path) -> None:
+    source = Path(__file__).parents[2] / "examples" / name / "make.py"
+    spec = importlib.util.spec_from_file_location(f"example_{name}", source)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    module.main(folder)
+
+
+def test_the_iron_trial_of_the_page(tmp_path: Path) -> None:
+    _example("iron_treatment", tmp_path)
+    out = tmp_path / "out"
+    given = ["--question", str(tmp_path / "question.toml"), "--unit", "points"]
+    assert call(["ask", str(tmp_path / "irls.tsv"), str(out), *given]) == 0
+    got = pd.read_csv(next(out.glob("*_regions.tsv")), sep="\t").iloc[0]
+    assert got["effect"] == pytest.approx(-4.40, abs=0.005)
+    assert got["ci_low"] < -4.0 < got["ci_high"]
+    visits = pd.read_csv(next(out.glob("*_visits.tsv")), sep="\t")
+    assert visits["n"].tolist() == [67, 10, 3]
+
+
+def test_the_path_of_the_page_is_not_found_in_50_and_found_in_200(tmp_path: Path) -> None:
+    _example("iron_dopamine", tmp_path)
+    joint = {}
+    for n in (50, 200):
+        out = tmp_path / f"out{n}"
+        given = ["--question", str(tmp_path / "question.toml"), "--permutations", "500"]
+        given += ["--bootstrap", "500"]
+        assert call(["ask", str(tmp_path / f"n{n}.tsv"), str(out), *given]) == 0
+        joint[n] = pd.read_csv(next(out.glob("*_regions.tsv")), sep="\t").iloc[0]["p_joint"]
+    assert joint[200] < 0.01 < 0.5 < joint[50]

@@ -262,6 +262,8 @@ def test_plans_are_toml_with_the_questions_of_the_study():
         "group",
         "severityVoxels",
         "groupVoxels",
+        "groupSame",
+        "severityPower",
     }
     assert "maps" not in tomllib.loads(virtual.plan_text("rois"))["measures"]["pet"]
     names = {s.name for s in sources(tracer("diprenorphine"))}

@@ -106,11 +106,12 @@ def results(facts: Facts, frame: pd.DataFrame, maps: dict[str, Any] | None = Non
         elif "x" in row and "label" in row:
             name = f"{row['label']} ({row['x']:g}, {row['y']:g}, {row['z']:g} mm): "
         out.append(
-            f"{name}a = {number(row['a'])} (p {p_text(row['p_a'])}), b = {number(row['b'])} "
-            f"(p {p_text(row['p_b'])}), a b = {number(row['effect'])} ({percent} % BCa "
-            f"{number(row['ci_low'])} to {number(row['ci_high'])}; {row['standardised']:.2f} "
-            f"standard deviations), c = {number(row['c'])}, c' = {number(row['c_direct'])}; joint "
-            f"p = {p_text(row['p_joint'])}."
+            f"{name}a = {number(row['a'])} (p {p_text(row['p_a'])}), "
+            f"b = {number(row['b'])} (p {p_text(row['p_b'])}), "
+            f"a b = {number(row['effect'])} ({percent} % BCa {number(row['ci_low'])} to "
+            f"{number(row['ci_high'])}; {number(row['standardised'], 2)} standard deviations), "
+            f"c = {number(row['c'])}, c' = {number(row['c_direct'])}; "
+            f"joint p = {p_text(row['p_joint'])}."
         )
     if len(good):
         out.append(

@@ -20,7 +20,7 @@ from ekbom.inference.permute.engine import plan_for
 from ekbom.inference.question import Question, ask
 from ekbom.inference.reliability import reliability
 from ekbom.inference.variance import Welch, groups_of
-from ekbom.validate import relabelled
+from ekbom.validate import claims, relabelled
 from ekbom.validate.nullmaps import ALPHA, Cell, null_maps, two_groups
 from ekbom.validate.result import Check, binomial_gate
 
@@ -238,4 +238,5 @@ LOOPS: list[tuple[str, Callable[[int, int], list[Check]]]] = [
     ("repeated scans", relabelled.repeated),
     ("tail and stopping", relabelled.few_draws),
     ("exact tests", relabelled.exact_tests),
+    *claims.LOOPS,
 ]
