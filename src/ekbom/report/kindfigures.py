@@ -37,7 +37,7 @@ def equivalence(
     """
     figure = figures.forest(rows, [(label, [series], 0.0)])
     axes = figure.axes[0]
-    axes.axvspan(*bounds, color="#dcebf5", zorder=-3, linewidth=0)
+    axes.axvspan(*bounds, color="#dcebf5", zorder=-1, linewidth=0)
     for bound in bounds:
         axes.axvline(bound, color=BLUE, linewidth=0.9, linestyle=(0, (4, 3)), zorder=0)
     return figure
@@ -76,7 +76,7 @@ def course(frame: pd.DataFrame, label: str) -> Figure:
     axes.set_xticks(at, visits)
     axes.set_xlim(-0.4, len(visits) - 0.6)
     axes.set_ylabel(label)
-    axes.legend(fontsize=8, loc="best")
+    figure.legend(*axes.get_legend_handles_labels(), loc="outside upper left", ncols=4, fontsize=8)
     if panels == 2:
         mine = frame[gap].set_index("visit").reindex(visits)
         axes = figure.add_subplot(1, 2, 2)
@@ -117,8 +117,8 @@ def path(names: Sequence[str], row: Mapping[str, float]) -> Figure:
     number = numbers.number
     ends = (((2.2, 1.35), (4.1, 2.9)), ((5.9, 2.9), (7.8, 1.35)), ((2.9, 0.8), (7.1, 0.8)))
     texts = (
-        (2.45, 2.45, f"a = {number(row['a'])}\np {number(row['p_a'])}", BLUE, "right"),
-        (7.55, 2.45, f"b = {number(row['b'])}\np {number(row['p_b'])}", BLUE, "left"),
+        (2.45, 2.45, f"a = {number(row['a'])}\np {numbers.p_value(row['p_a'])}", BLUE, "right"),
+        (7.55, 2.45, f"b = {number(row['b'])}\np {numbers.p_value(row['p_b'])}", BLUE, "left"),
         (5.0, 1.05, f"c′ = {number(row['c_direct'])}   (c = {number(row['c'])})", SOFT, "center"),
     )
     for (start, end), (x, y, text, colour, side) in zip(ends, texts, strict=True):
