@@ -68,8 +68,8 @@ def methods(facts: Facts, grid: Grid | None = None) -> str:
     where = " at the peaks" if grid is not None else ""
     within = " within group" if facts.tests.said["strata"] else ""
     out.append(
-        f"Intervals of a b{where} are BCa and percentile bootstrap intervals over people{within} "
-        f"({settings.bootstrap} draws, seed {settings.seed}), with the interval by permutation of "
+        f"Intervals of a b{where} are percentile bootstrap intervals over people{within} "
+        f"({settings.bootstrap} draws, seed {settings.seed}), with BCa and permutation of "
         f"residuals beside ({round(100 * settings.interval)} %)."
     )
     out.append(
@@ -108,7 +108,7 @@ def results(facts: Facts, frame: pd.DataFrame, maps: dict[str, Any] | None = Non
         out.append(
             f"{name}a = {number(row['a'])} (p {p_text(row['p_a'])}), "
             f"b = {number(row['b'])} (p {p_text(row['p_b'])}), "
-            f"a b = {number(row['effect'])} ({percent} % BCa {number(row['ci_low'])} to "
+            f"a b = {number(row['effect'])} ({percent} % CI {number(row['ci_low'])} to "
             f"{number(row['ci_high'])}; {number(row['standardised'], 2)} standard deviations), "
             f"c = {number(row['c'])}, c' = {number(row['c_direct'])}; "
             f"joint p = {p_text(row['p_joint'])}."
@@ -157,10 +157,10 @@ def columns(facts: Facts, frame: pd.DataFrame) -> dict[str, Column]:
         "c_direct": Column(f"c': slope of {y} on {x}, {m} held constant"),
         "t_direct": Column("Its t"),
         "effect": Column("Indirect path a b = c - c'"),
-        "ci_low": Column(f"Lower {ci}, BCa bootstrap"),
-        "ci_high": Column(f"Upper {ci}, BCa bootstrap"),
-        "percentile_low": Column(f"Lower {ci}, percentile bootstrap"),
-        "percentile_high": Column(f"Upper {ci}, percentile bootstrap"),
+        "ci_low": Column(f"Lower {ci}, percentile bootstrap"),
+        "ci_high": Column(f"Upper {ci}, percentile bootstrap"),
+        "bca_low": Column(f"Lower {ci}, BCa bootstrap"),
+        "bca_high": Column(f"Upper {ci}, BCa bootstrap"),
         "permuted_low": Column(f"Lower {ci}, permutation of residuals"),
         "permuted_high": Column(f"Upper {ci}, permutation of residuals"),
         "se": Column("Bootstrap standard error of a b"),

@@ -182,7 +182,9 @@ def _path(answer: Answered, key: str) -> list[Block]:
         series = figures.Series("", value, low, high, strong)
         rows = [bare(r) for r in frame["region"].astype(str)]
         forest = figures.forest(rows, [("indirect path a b", [series], 0.0)])
-        said = Markup("Indirect path with its BCa interval; filled: both paths significant.")
+        said = Markup(
+            "Indirect path with its percentile bootstrap interval; filled: both paths significant."
+        )
         alt = f"Indirect paths in {len(rows)} regions."
         out.append(Block("figure", style.svg(forest, key=f"indirect{key}", alt=alt), said))
     return out
