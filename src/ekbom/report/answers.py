@@ -98,7 +98,7 @@ def effect_label(answer: Answered) -> str:
     """Return the label of the axis on which effects are drawn, with unit."""
     unit = unit_of(answer)
     outcome, kind = outcome_of(answer), data.contrast(answer)
-    if kind is None:
+    if kind is None or kind.factor:
         name = f"{outcome}, {effect_of(answer)}"
     elif kind.ends is not None:
         name = f"{outcome}: {kind.ends[1]} {numbers.MINUS} {kind.ends[0]}"

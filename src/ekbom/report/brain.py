@@ -296,7 +296,8 @@ def _slice(
     picture[..., :3] = (1 - share) * picture[..., :3] + share * colour[..., :3]
     extent = (box[0][0], box[0][1], box[1][0], box[1][1])
     axes.imshow(picture, origin="lower", extent=extent, interpolation="bilinear", resample=True)
-    if outline is not None and not thresholded:
+    if outline is not None and not thresholded and min(outline.shape) > 1:
+        # A contour needs two points each way: a map one voxel wide goes without.
         axes.contour(xs, ys, outline.astype(float), levels=[0.5], colors="#111111", linewidths=0.6)
     axes.set_axis_off()
     axes.text(

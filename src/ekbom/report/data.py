@@ -32,14 +32,22 @@ class Contrast:
     column : str
         Column of the table of values.
     ends : tuple of str or None
-        Levels compared, the one taken away first; None for a slope.
+        Levels compared, the one taken away first; None for a slope or a whole factor.
     within : bool
         Whether the same people are at both ends.
+    factor : tuple of str
+        All levels, when the effect is a whole factor (an F test); else empty.
     """
 
     column: str
     ends: tuple[str, str] | None
     within: bool
+    factor: tuple[str, ...] = ()
+
+    @property
+    def drawn(self) -> tuple[str, ...]:
+        """Levels in the order in which groups are drawn; none for a slope."""
+        return self.factor or (() if self.ends is None else self.ends[::-1])
 
 
 def contrast(answer: Answered) -> Contrast | None:
@@ -53,7 +61,7 @@ def contrast(answer: Answered) -> Contrast | None:
     Returns
     -------
     Contrast or None
-        None for anything a simple figure cannot show (interactions, F tests).
+        None for anything a simple figure cannot show (interactions, joint tests).
     """
     values = answer.table("values")
     text = effect_of(answer)
@@ -65,6 +73,9 @@ def contrast(answer: Answered) -> Contrast | None:
             columns[short] = long
     if text in columns and pd.api.types.is_numeric_dtype(values[columns[text]]):
         return Contrast(columns[text], None, False)
+    if text in columns:
+        levels = sorted({level_of(v) for v in values[columns[text]].dropna().unique()})
+        return Contrast(columns[text], None, False, tuple(levels)) if len(levels) > 1 else None
     found = re.fullmatch(r"(?:\s*([\w.]+)\s*:)?\s*(.+?)\s+-\s+(.+?)\s*", text)
     if not found:
         return None
@@ -142,10 +153,10 @@ def blocks(answer: Answered, key: str) -> list[Block]:
     if kind is None or not panels:
         return []
     name = outcome_of(answer)
-    if kind.ends is None:
+    if not kind.drawn:
         figure, words = _slope(answer, kind, panels)
         what = f"Scatter plots of {name} against {kind.column}"
-    elif kind.within:
+    elif kind.ends is not None and kind.within:
         figure, words = _pairs(answer, kind, panels)
         what = f"Paired lines of {name}, {kind.ends[0]} and {kind.ends[1]}"
     else:
@@ -207,18 +218,40 @@ def two_sessions(
 def _groups(
     answer: Answered, kind: Contrast, panels: Sequence[tuple[str, str]]
 ) -> tuple[Figure, Markup]:
-    assert kind.ends is not None
-    values = answer.table("values")
-    level = values[kind.column].map(level_of)
-    ends = (kind.ends[1], kind.ends[0])
-    sets = [(t, {e: values.loc[level == e, c].to_numpy(float) for e in ends}) for t, c in panels]
-    drawn = figures.groups(sets, label=axis_label(answer))
-    counts = ", ".join(f"{e} {int((level == e).sum())}" for e in ends)
+    level = answer.table("values")[kind.column].map(level_of)
+    drawn = figures.groups(by_level(answer, kind, panels), label=axis_label(answer))
+    counts = ", ".join(f"{e} {int((level == e).sum())}" for e in kind.drawn)
     words = Markup(
         "Each dot is one person ({}). Diamonds: means with 95 % intervals, not adjusted for "
         "other terms of the model."
     ).format(counts)
     return drawn, words
+
+
+def by_level(
+    answer: Answered, kind: Contrast, panels: Sequence[tuple[str, str]]
+) -> list[tuple[str, dict[str, NDArray[np.float64]]]]:
+    """Return the values of each column, one array a level.
+
+    Parameters
+    ----------
+    answer : Answered
+        Files of the answer.
+    kind : Contrast
+        What is compared.
+    panels : sequence of (title, column)
+        Columns of the table of values.
+
+    Returns
+    -------
+    list of (title, {level: values (n,)})
+        Levels in the order to be drawn.
+    """
+    values = answer.table("values")
+    level = values[kind.column].map(level_of)
+    return [
+        (t, {e: values.loc[level == e, c].to_numpy(float) for e in kind.drawn}) for t, c in panels
+    ]
 
 
 def _slope(

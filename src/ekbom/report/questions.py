@@ -203,6 +203,8 @@ def _facts(one: Asked, answer: Answered) -> list[tuple[str, Markup]]:
         method = "parametric, Bonferroni over voxels"
     count = nested(about, "permutations") if method in {"max-t", "tfce"} else None
     every = ", all there are" if nested(about, "exhaustive") else ""
+    # Where nothing is drawn at random there is no seed to speak of.
+    seed = about.get("seed") if (count and not every) or is_reliability(answer) else None
     for label, value in (
         ("Outcome", about.get("outcome") or one.plan.get("outcome")),
         ("Over", one.plan.get("over")),
@@ -213,7 +215,7 @@ def _facts(one: Asked, answer: Answered) -> list[tuple[str, Markup]]:
         ("Voxels", searched.tested(answer)),
         ("Inference", method),
         ("Relabellings", numbers.whole(float(count)) + every if count else None),
-        ("Seed", about.get("seed")),
+        ("Seed", seed),
     ):
         if value is None or value == "" or isinstance(value, (dict, list)):
             continue

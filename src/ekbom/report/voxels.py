@@ -125,7 +125,7 @@ def _at_peaks(answer: Answered, peaks: pd.DataFrame, key: str) -> list[Block]:
     titles = _titles(peaks, columns)
     unit = unit_of(answer)
     label = numbers.plot_symbols(outcome_of(answer) + (f" ({unit})" if unit else ""))
-    if kind.ends is None:
+    if not kind.drawn:
         x = values[kind.column].to_numpy(float)
         others, _ = data.covariates(answer, kind.column, columns)
         panels = [
@@ -137,17 +137,7 @@ def _at_peaks(answer: Answered, peaks: pd.DataFrame, key: str) -> list[Block]:
             numbers.symbols(outcome_of(answer)), kind.column
         )
     else:
-        level = values[kind.column].map(data.level_of)
-        sets = [
-            (
-                t,
-                {
-                    e: values.loc[level == e, c].to_numpy(float)
-                    for e in (kind.ends[1], kind.ends[0])
-                },
-            )
-            for t, c in zip(titles, columns, strict=True)
-        ]
+        sets = data.by_level(answer, kind, list(zip(titles, columns, strict=True)))
         drawn = figures.groups(sets, label=label)
         words = Markup("{} at peaks.").format(numbers.symbols(outcome_of(answer)))
     words += Markup(
