@@ -74,8 +74,8 @@ def contrast(answer: Answered) -> Contrast | None:
     if text in columns and pd.api.types.is_numeric_dtype(values[columns[text]]):
         return Contrast(columns[text], None, False)
     if text in columns:
-        levels = sorted({level_of(v) for v in values[columns[text]].dropna().unique()})
-        return Contrast(columns[text], None, False, tuple(levels)) if len(levels) > 1 else None
+        every = tuple(sorted({level_of(v) for v in values[columns[text]].dropna().unique()}))
+        return Contrast(columns[text], None, False, every) if len(every) > 1 else None
     found = re.fullmatch(r"(?:\s*([\w.]+)\s*:)?\s*(.+?)\s+-\s+(.+?)\s*", text)
     if not found:
         return None
