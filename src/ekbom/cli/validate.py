@@ -187,6 +187,35 @@ def space(
     return _report("space", checks, out, {**settings, "Seed": seed})
 
 
+@app.command
+def disease(
+    *, out: Path, people: int = 2000, against: int = 100, days: int = 84, seed: int = 1
+) -> int:
+    """Check the disease model: terminal, balances, failures, libroadrunner, skipped days.
+
+    Parameters
+    ----------
+    out
+        Folder for the report.
+    people
+        People of the count of failures; 10000 for the stated target.
+    against
+        People run in libroadrunner too (extra sbml).
+    days
+        Length of the comparison of skipped days with every day.
+    seed
+        Of the people.
+    """
+    from ekbom.disease.model import load
+    from ekbom.validate.disease import validate_disease
+
+    checks = validate_disease(people=people, against=against, days=days, seed=seed)
+    settings: dict[str, object] = {"People": people, "Against": against, "Days": days}
+    banner = load().banner()
+    _out.print(banner, markup=False)
+    return _report("disease", checks, out, {**settings, "Seed": seed}, banner)
+
+
 def _report(
     name: str, checks: list[Check], out: Path, settings: dict[str, object], more: str = ""
 ) -> int:

@@ -47,6 +47,12 @@ _KEPT = [
     "sici",
     "b2",
     "flexor",
+    "plm_drive",
+    "bp_extrastriatal",
+    "fe_thalamus",
+    "ubar",
+    "op",
+    "o_t",
     "beta_endorphin",
     "prolactin",
     "bp_raclopride",
@@ -57,6 +63,12 @@ _KEPT = [
     "occ1",
     "theta",
 ]
+
+
+#: Distributions of which relatives share half.
+INHERITED = ("g0", "u_e", "q_bbb", "g_irp")
+#: Hours of the afternoon and evening at which excitability is kept (24 is midnight).
+EVENING = tuple(range(12, 27))
 
 
 @dataclass(frozen=True)
@@ -142,7 +154,7 @@ def draw(
     low, high = age or (_value(pop["age"], "low"), _value(pop["age"], "high"))
     years = rng.uniform(low, high, n)
     loci = {x["id"]: _alleles(rng, n, x["frequency"]) for x in pop["locus"]}
-    inherited = {k: rng.normal(size=n) for k in ("g0", "q_bbb", "g_irp")}
+    inherited = {k: rng.normal(size=n) for k in INHERITED}
     first = _people(rng, years, women, loci, inherited)
     if not siblings:
         return first, None
@@ -174,10 +186,11 @@ def _people(
     female = (rng.random(n) < women).astype(float)
     params["fs0"] = params["fs0"] * np.where(female == 1, _value(pop["women"], "fs0_factor"), 1.0)
     menses = _value(pop["women"], "menses") * np.exp(0.6 * rng.normal(size=n) - 0.18)
-    params["loss"] = 0.05 + menses * female * (years < 50)
+    params["loss"] = params["loss"] + menses * female * (years < 50)
     params["g0"] = params["g0"] + _value(pop["age"], "x_per_year") * (years - 50)
     plm = _value(pop["plm"], "person_sd") * rng.normal(size=n)
     facts: dict[str, Array] = {"age": years, "female": female}
+    facts |= {f"z_{k}": z[k] for k in INHERITED}
     shift = drive_per_liability()
     for x in pop["locus"]:
         count = loci[x["id"]].sum(axis=1).astype(float)
@@ -202,9 +215,40 @@ def drive_per_liability() -> float:
     """
     pop = data("population")
     k = _value(pop["reference"], "prevalence")
-    d = pop["distributions"]
-    spread = np.hypot(np.hypot(d["g0"]["scale"], d["u_e"]["scale"]), 0.4)
-    return float(k * (1 - k) / norm.pdf(norm.isf(k)) * spread)
+    return float(k * (1 - k) / norm.pdf(norm.isf(k)) * _value(pop["drive"], "sd"))
+
+
+def relatives(people: People, seed: int, count: int) -> People:
+    """Draw first-degree relatives: half of what is inherited is shared.
+
+    Parameters
+    ----------
+    people : People
+        As drawn, not settled; the inherited draws are taken from them.
+    seed : int
+        Of the draws.
+    count : int
+        Relatives of each; those of person i are ``i*count`` to ``(i + 1)*count - 1``.
+
+    Returns
+    -------
+    People
+        Not yet settled, of the same age as the proband.
+    """
+    pop, n = data("population"), people.cohort.n
+    rng = np.random.default_rng([seed, 17])
+    again = np.repeat(np.arange(n), count)
+    loci = {}
+    for x in pop["locus"]:
+        own = people.facts[x["id"]].astype(np.int64)[again]
+        pair = np.stack([own >= 1, own == 2], 1).astype(np.int64)
+        kept = rng.random(pair.shape) < 0.5
+        loci[x["id"]] = np.where(kept, pair, _alleles(rng, len(again), x["frequency"]))
+    half = {
+        k: 0.5 * people.facts[f"z_{k}"][again] + np.sqrt(0.75) * rng.normal(size=len(again))
+        for k in INHERITED
+    }
+    return _people(rng, people.facts["age"][again], 0.5, loci, half)
 
 
 def settled(people: People, hours: float = 20000.0, **params: Array | float) -> People:
@@ -323,6 +367,8 @@ def treated(people: People, name: str, weeks: float) -> tuple[People, list[Event
         raise Refused("The treatment is not known.", found=name, expected=", ".join(known))
     entry = known[name]
     sets = dict(entry.get("sets", {}))
+    for k, f in entry.get("times", {}).items():
+        sets[k] = current(people.cohort, k) * f
     cohort = people.cohort.with_params(**sets)
     if cohort.start is None:
         raise Refused("The people are not settled.")
@@ -366,7 +412,8 @@ def table(people: People, events: Sequence[Event] = ()) -> dict[str, Array]:
     dict of str to (n,) array
         Facts; ``name@hour`` of each read-out; ``urge``, mean urge from 18 to 02 h;
         ``z``, its logarithm; ``day_urge``; ``acrophase``, clock hour of the most urge
-        at rest.
+        at rest; ``plm_phase``, that of the most drive of leg movements; ``e_12`` to ``e_26``,
+        excitability from noon to 02 h.
     """
     columns: dict[str, list[Array]] = {}
     n = people.cohort.n
@@ -383,6 +430,11 @@ def table(people: People, events: Sequence[Event] = ()) -> dict[str, Array]:
         hour = np.arange(24) * 2 * np.pi / 24
         around = (e[:, 24:48] * np.exp(1j * hour)).sum(axis=1)
         columns.setdefault("acrophase", []).append((np.angle(around) * 24 / (2 * np.pi)) % 24)
+        plm = run.get("plm_drive")
+        about = (plm[:, 24:48] * np.exp(1j * hour)).sum(axis=1)
+        columns.setdefault("plm_phase", []).append((np.angle(about) * 24 / (2 * np.pi)) % 24)
+        for h in EVENING:
+            columns.setdefault(f"e_{h}", []).append(e[:, 24 + h])
     out = {k: np.concatenate(v) for k, v in columns.items()}
     out["z"] = np.log(np.maximum(out["urge"], 1e-6))
     return dict(people.facts) | out
@@ -429,3 +481,23 @@ def irls(z: Array, cut: float, rng: np.random.Generator) -> Array:
     answer = rng.random((len(z), items, 1)) < p[:, None, :]
     total: Array = answer.sum(axis=(1, 2)).astype(np.float64)
     return total
+
+
+def expected_irls(above: Array) -> Array:
+    """Return the expected severity total.
+
+    Parameters
+    ----------
+    above : (n,) float
+        Log evening urge over the threshold.
+
+    Returns
+    -------
+    (n,) float
+        Points.
+    """
+    entry = data("population")["irls"]
+    steps = np.asarray(entry["steps"]["value"])
+    p = 1 / (1 + np.exp(-_value(entry, "slope") * (above[:, None] - steps)))
+    out: Array = _value(entry, "items") * p.sum(axis=1)
+    return out

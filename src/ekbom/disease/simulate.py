@@ -50,11 +50,14 @@ class Failure:
         Hours reached.
     why : str
         What stopped it.
+    state : str
+        The state that moved most out of its scale, the first suspect.
     """
 
     person: int
     time: float
     why: str
+    state: str = ""
 
 
 @dataclass(frozen=True)
@@ -262,7 +265,8 @@ def simulate(
     atol = rtol * 1e-3 * np.array([q.scale for q in model.states])
     people(y, p, times, table, first, rtol, atol, hmax, out_y, out_a, code, reached)
     failed = tuple(
-        Failure(int(i), float(reached[i]), _CODES[code[i]]) for i in np.flatnonzero(code)
+        Failure(int(i), float(reached[i]), _CODES[code[i]], _suspect(model, y[i], p[i], reached[i]))
+        for i in np.flatnonzero(code)
     )
     if len(failed) > max(1.0, FAILURE_SHARE * n):
         raise Refused(
@@ -271,6 +275,17 @@ def simulate(
         )  # fmt: skip
     y[code != 0] = np.nan
     return Trajectory(times, out_y, out_a, y, failed)
+
+
+def _suspect(model: Model, y: Array, p: Array, time: float) -> str:
+    """Name the state whose rate is not finite, or else the fastest in units of its scale."""
+    from ekbom.disease.solve._generated import rhs
+
+    dy = np.empty_like(y)
+    rhs(time, y, p, dy)
+    speed = np.abs(dy) / np.array([s.scale for s in model.states])
+    speed = np.where(np.isfinite(speed) & np.isfinite(y), speed, np.inf)
+    return model.states[int(np.argmax(speed))].id
 
 
 def settle(cohort: Cohort, hours: float = 20000.0, **params: Array | float) -> Cohort:

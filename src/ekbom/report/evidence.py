@@ -1,20 +1,39 @@
-"""A page of tables for the model held to print."""
+"""A page of tables and figures for the model held to print."""
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from html import escape
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 _STYLE = (
-    "body{font:15px/1.5 Georgia,serif;margin:2rem auto;max-width:80rem;padding:0 1rem}"
-    "table{border-collapse:collapse;font-size:.85em}td,th{padding:.2em .6em;text-align:left;"
-    "border-bottom:1px solid #ccc;vertical-align:top}.scroll{overflow-x:auto}"
+    "body{font:15px/1.5 Georgia,serif;margin:2rem auto;max-width:82rem;padding:0 1rem;color:#222}"
+    "table{border-collapse:collapse;font-size:.82em}td,th{padding:.2em .6em;text-align:left;"
+    "border-bottom:1px solid #ddd;vertical-align:top}th{position:sticky;top:0;background:#fff}"
+    ".scroll{overflow:auto;max-height:42rem;border:1px solid #eee}.lead{font-size:1.15em}"
+    ".note{background:#f6f2e6;padding:.6em 1em}figure{margin:1em 0}figcaption{color:#555}"
+    ".inside{color:#00694d;font-weight:bold}.outside,.low,.high{color:#b34700;font-weight:bold}"
 )
+_CANVAS: Any = {
+    "svg.hashsalt": "ekbom", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False,
+    "legend.frameon": False, "svg.fonttype": "none",
+}  # fmt: skip
 
 
-def page(title: str, lines: Sequence[str], tables: Mapping[str, pd.DataFrame], about: str) -> str:
+def page(
+    title: str,
+    lines: Sequence[str],
+    tables: Mapping[str, pd.DataFrame],
+    about: str,
+    figures: Mapping[str, str] | None = None,
+) -> str:
     """Return an HTML page.
 
     Parameters
@@ -24,9 +43,11 @@ def page(title: str, lines: Sequence[str], tables: Mapping[str, pd.DataFrame], a
     lines : sequence of str
         What to read first.
     tables : mapping of str to pandas.DataFrame
-        Heading to table.
+        Heading to table; a column ``verdict`` is coloured and in words.
     about : str
         Model, parameters, and what the page is not.
+    figures : mapping of str to str, optional
+        Caption to SVG, shown before the tables.
 
     Returns
     -------
@@ -34,11 +55,104 @@ def page(title: str, lines: Sequence[str], tables: Mapping[str, pd.DataFrame], a
         A page without outside resources.
     """
     parts = [
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>',
-        f"<style>{_STYLE}</style><h1>{escape(title)}</h1><p><strong>{escape(about)}</strong></p>",
-        *(f"<p>{escape(line)}</p>" for line in lines),
+        '<!doctype html><html lang="en"><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width"><title>{escape(title)}</title>',
+        f"<style>{_STYLE}</style><h1>{escape(title)}</h1>",
+        f'<p class="note"><strong>{escape(about)}</strong></p>',
+        *(f'<p class="lead">{escape(line)}</p>' for line in lines),
     ]
+    for caption, svg in (figures or {}).items():
+        parts.append(f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>")
     for head, frame in tables.items():
-        body = frame.to_html(index=False, na_rep="", float_format=lambda v: f"{v:.3g}", border=0)
+        body = frame.to_html(
+            index=False, na_rep="", float_format=lambda v: f"{v:.3g}", border=0, justify="left"
+        )
+        for word in ("inside", "outside", "low", "high"):
+            body = body.replace(f"<td>{word}</td>", f'<td class="{word}">{word}</td>')
         parts.append(f'<h2>{escape(head)}</h2><div class="scroll">{body}</div>')
     return "\n".join([*parts, f"<p><em>{escape(about)}</em></p></html>", ""])
+
+
+def spread_figure(table: pd.DataFrame) -> str:
+    """Draw what the printed spreads of FE01 and FE02 say when read as SE and as SD.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of :func:`ekbom.trials.constraints.spread_readings`.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+    figure, axes = _canvas(7.2, 2.4, 1)
+    ax = axes[0]
+    names = list(dict.fromkeys(table["quantity"]))
+    for i, name in enumerate(names):
+        own = table[table["quantity"] == name].set_index("reading")
+        for reading, colour, dy in (("sem", "#0072B2", 0.15), ("sd", "#D55E00", -0.15)):
+            p = float(own.loc[reading, "p_welch"])
+            ax.plot(-np.log10(p), i + dy, "o", color=colour,
+                    label=f"read as {'SE' if reading == 'sem' else 'SD'}" if i == 0 else None)  # fmt: skip
+        printed = -np.log10(float(own["printed_p"].iloc[0]))
+        ax.plot([printed] * 2, [i - 0.35, i + 0.35], color="#222", lw=2,
+                label="printed p" if i == 0 else None)  # fmt: skip
+    ax.set_yticks(range(len(names)), names)
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.set_xlabel("-log10 p of Welch's t from the printed means, spreads and n")
+    ax.legend(loc="lower right")
+    return _svg(figure)
+
+
+def opioid_figure(table: pd.DataFrame) -> str:
+    """Draw how often the diprenorphine pattern comes over tonic deficit and phasic release.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of :func:`ekbom.trials.constraints.tonic_and_phasic`.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+    figure, axes = _canvas(9.6, 3.2, 3)
+    for ax, (column, title) in zip(axes, (
+        ("p_group_null", "no group difference (OP01)"),
+        ("p_slope", "V_T falls with severity, p < 0.001 (OP02)"),
+        ("p_pattern", "both in one study: the printed pattern"),
+    ), strict=True):  # fmt: skip
+        grid = table.pivot(index="del_o", columns="k_p", values=column)
+        ax.imshow(grid.to_numpy(), vmin=0, vmax=1, origin="lower", cmap="cividis", aspect="auto")
+        for i, row in enumerate(grid.to_numpy()):
+            for j, v in enumerate(row):
+                ax.text(j, i, f"{v:.2f}", ha="center", va="center", size=8,
+                        color="white" if v < 0.5 else "black")  # fmt: skip
+        ax.set_xticks(range(len(grid.columns)), [f"{k:.2g}" for k in grid.columns])
+        ax.set_yticks(range(len(grid.index)), [f"{k:.2g}" for k in grid.index])
+        ax.set_title(title, size=9)
+        ax.set_xlabel("phasic release k_p, 1/h")
+    axes[0].set_ylabel("tonic deficit del_o")
+    return _svg(figure)
+
+
+def _canvas(width: float, height: float, count: int) -> tuple[Figure, list[Any]]:
+    import matplotlib as mpl
+    from matplotlib.figure import Figure as Canvas
+
+    with mpl.rc_context(_CANVAS):
+        figure = Canvas(figsize=(width, height), layout="constrained")
+        axes = figure.subplots(1, count, squeeze=False)[0]
+    return figure, list(axes)
+
+
+def _svg(figure: Figure) -> str:
+    import matplotlib as mpl
+
+    out = io.StringIO()
+    with mpl.rc_context(_CANVAS):
+        figure.savefig(out, format="svg", metadata={"Date": None})
+    text = out.getvalue()
+    return text[text.index("<svg") :]

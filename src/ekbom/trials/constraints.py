@@ -1,17 +1,17 @@
-"""The two computed constraints, and calibration of the read-out exponents by ABC-SMC."""
+"""The two computed constraints: how a printed spread is read, and tonic with phasic opioids."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from ekbom.trials.recipes import recipes
-from ekbom.trials.studies import simulate_study
-from ekbom.trials.world import World
+from ekbom.disease import cohort as co
+from ekbom.disease.model import load
+from ekbom.trials.world import World, error_of
 
 Array = NDArray[np.float64]
 #: Printed means, spreads and n of FE01 and FE02 (Earley 2000, PMID 10764522).
@@ -45,108 +45,74 @@ def spread_readings() -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def tonic_and_phasic(world: World, replicates: int = 2000, seed: int = 1) -> pd.DataFrame:
-    """Return how often the diprenorphine study's pattern comes, with and without a tonic deficit.
+def tonic_and_phasic(
+    world: World,
+    *,
+    tonic: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8),
+    phasic: Sequence[float] = (0.0, 0.5, 1.0, 2.0, 4.0),
+    patients: int = 120,
+    replicates: int = 4000,
+    seed: int = 1,
+) -> pd.DataFrame:
+    """Return how often the diprenorphine study's pattern comes over two opioid parameters.
 
-    The pattern of OP01 and OP02: no group difference (15 v 12), and a fall of
-    V_T with severity among the 15 at p < 0.001.
+    The pattern of OP01 and OP02, in the same simulated study: no group difference
+    (15 patients, 12 controls), and a fall of V_T with severity among the 15 at
+    p < 0.001. The model is run anew for each pair; who is a patient, and the
+    severity, stay those of the whole model.
 
     Parameters
     ----------
     world : World
         People.
-    replicates, seed
+    tonic : sequence of float
+        Values of ``del_o``, the share of the tonic opioid that the disease takes.
+    phasic : sequence of float
+        Multiples of ``k_p``, the phasic release by urge.
+    patients : int
+        Patients, and controls, run for each pair.
+    replicates, seed : int
         Studies and seed.
 
     Returns
     -------
     pandas.DataFrame
-        Scenario, probability of each part, and of the group null given the effect.
+        Parameters, probability of the null between groups, of the slope, and of the
+        pattern; group effect and mean correlation.
     """
+    general = world.table("general")
+    rls = world.cases[general["irls"].to_numpy()[world.cases] >= 10][:patients]
+    rows_all = np.concatenate([rls, world.controls[:patients]])
+    score = general["irls"].to_numpy()[rls]
+    own = float(co.current(world.drawn.cohort.take(rows_all[:1]), "k_p").ravel()[0])
+    cv = error_of("vt_dpn@10")
     rows = []
-    (group,), (slope,) = recipes("OP01"), recipes("OP02")
-    for scenario in ("base", "no-tonic"):
-        g, _, d = simulate_study(world, group, scenario, replicates, seed)
-        s, _, r = simulate_study(world, slope, scenario, replicates, seed)
-        rows.append({
-            "scenario": scenario, "p_group_null": float(np.mean(g == "0")), "group_d": d,
-            "p_slope": float(np.mean(s == "-")), "mean_r": r,
-            "p_both_if_independent": float(np.mean(g == "0") * np.mean(s == "-")),
-        })  # fmt: skip
+    for d in tonic:
+        for f in phasic:
+            people = co.settled(world.drawn.take(rows_all), del_o=d, k_p=own * f)
+            vt = co.table(people)["vt_dpn@10"]
+            rng = np.random.default_rng([seed, 41])
+            pick = rng.integers(0, len(rls), (replicates, 15))
+            other = rng.integers(len(rls), len(rows_all), (replicates, 12))
+            a = vt[pick] * (1 + cv * rng.normal(size=pick.shape))
+            b = vt[other] * (1 + cv * rng.normal(size=other.shape))
+            p = stats.ttest_ind(a, b, axis=1).pvalue
+            x = score[pick]
+            x, y = x - x.mean(1, keepdims=True), a - a.mean(1, keepdims=True)
+            r = (x * y).sum(1) / np.sqrt((x**2).sum(1) * (y**2).sum(1))
+            t = r * np.sqrt(13 / (1 - r**2))
+            slope = (2 * stats.t.sf(np.abs(t), 13) < 0.001) & (r < 0)
+            rows.append({
+                "del_o": d, "k_p": own * f, "p_group_null": float(np.mean(p >= 0.05)),
+                "p_slope": float(np.mean(slope)), "p_pattern": float(np.mean((p >= 0.05) & slope)),
+                "group_d": float((a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / 2)),
+                "mean_r": float(r.mean()), "slope_occupancy_per_point": _slope(vt[: len(rls)], score),
+            })  # fmt: skip
     return pd.DataFrame(rows)
 
 
-def calibrate(
-    world: World, *, particles: int = 1000, generations: int = 8, seed: int = 1
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Fit the CSF exponents nu and mu to FE01 and FE02 by ABC-SMC, seeded.
-
-    Both act on read-outs only, so the stored cohort serves for every particle.
-    The rows used are marked ``calibrate`` and never counted.
-
-    Parameters
-    ----------
-    world : World
-        People.
-    particles, generations, seed : int
-        Size and seed of the run.
-
-    Returns
-    -------
-    tuple of pandas.DataFrame
-        Parameters (prior, posterior mean and SD, effective sample size, overlap of
-        prior and posterior, whether identified), and the tolerance of each generation.
-    """
-    rng = np.random.default_rng([seed, 9])
-    case = world.table("rls")["b@10"].to_numpy()
-    control = world.table("control")["b@10"].to_numpy()
-    prior = np.array([[0.5, 5.0], [0.5, 5.0]])
-    target, error = np.array([-2.39, 19.69]), np.array([np.hypot(0.25, 0.55), np.hypot(5.1, 1.6)])
-
-    def distance(theta: Array) -> Array:
-        out = np.empty(len(theta))
-        for i, (nu, mu) in enumerate(theta):
-            ferritin = 3.5 * (np.mean(case**nu) - np.mean(control**nu))
-            transferrin = 6.7 * (np.mean(case ** (-mu)) - np.mean(control ** (-mu)))
-            out[i] = np.sqrt(np.sum(((np.array([ferritin, transferrin]) - target) / error) ** 2))
-        return out
-
-    theta = rng.uniform(prior[:, 0], prior[:, 1], (particles, 2))
-    weight, far = np.full(particles, 1 / particles), distance(theta)
-    history = [{"generation": 0, "tolerance": float(far.max()), "accepted": 1.0}]
-    for g in range(1, generations):
-        tolerance = float(np.quantile(far, 0.5))
-        cov = 2 * np.cov(theta.T, aweights=weight) + 1e-9 * np.eye(2)
-        root, inverse = np.linalg.cholesky(cov), np.linalg.inv(cov)
-        new: Array = np.empty((0, 2))
-        d_new: Array = np.empty(0)
-        tried = 0
-        while len(new) < particles and tried < 60 * particles:
-            pick = theta[rng.choice(particles, particles, p=weight)]
-            offer = pick + rng.normal(size=(particles, 2)) @ root.T
-            tried += particles
-            offer = offer[np.all((offer > prior[:, 0]) & (offer < prior[:, 1]), axis=1)]
-            d = distance(offer)
-            new, d_new = np.vstack([new, offer[d <= tolerance]]), np.r_[d_new, d[d <= tolerance]]
-        if len(new) < particles:
-            break  # the tolerance has reached what the model can do
-        new, d_new = new[:particles], d_new[:particles]
-        apart = new[:, None, :] - theta[None]
-        kernel = np.exp(-0.5 * np.einsum("ijk,kl,ijl->ij", apart, inverse, apart))
-        fresh = 1 / np.maximum(kernel @ weight, 1e-300)
-        theta, weight, far = new, fresh / fresh.sum(), d_new
-        history.append({"generation": g, "tolerance": tolerance, "accepted": particles / tried})
-    rows: list[dict[str, Any]] = []
-    for j, (name, used) in enumerate((("nu", "FE01"), ("mu", "FE02"))):
-        mean = float(weight @ theta[:, j])
-        sd = float(np.sqrt(weight @ (theta[:, j] - mean) ** 2))
-        bins = np.linspace(prior[j, 0], prior[j, 1], 31)
-        share = np.histogram(theta[:, j], bins, weights=weight)[0]
-        overlap = float(np.minimum(share, 1 / 30).sum())
-        rows.append({
-            "parameter": name, "finding": used, "prior_low": prior[j, 0],
-            "prior_high": prior[j, 1], "mean": mean, "sd": sd,
-            "effective_n": float(1 / np.sum(weight**2)), "overlap": overlap,
-            "identified": "yes" if overlap < 0.8 else "not identified",
-        })  # fmt: skip
-    return pd.DataFrame(rows), pd.DataFrame(history)
+def _slope(vt: Array, score: Array) -> float:
+    """Return the rise of opioid occupancy per point of severity."""
+    base = load().defaults
+    theta = 1 - (vt - base["v_nd"]) / (base["v_t0"] - base["v_nd"])
+    return float(np.polyfit(score, theta, 1)[0])

@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ekbom.trials.recipes import Recipe, findings, without
+from ekbom.errors import Refused
+from ekbom.trials.recipes import Recipe, findings, reasons, without
 from ekbom.trials.studies import simulate_study
 from ekbom.trials.world import World
 
@@ -66,7 +67,7 @@ class Evidence:
 
 
 def judge(
-    printed: float | str | Sequence[str],
+    printed: float | str | Sequence[Any],
     found: NDArray[Any],
     rival: NDArray[Any] | None,
 ) -> dict[str, Any]:
@@ -74,8 +75,8 @@ def judge(
 
     Parameters
     ----------
-    printed : float, str or sequence of str
-        Printed number, or signs.
+    printed : float, str or sequence
+        Printed number, two numbers for a range, or signs.
     found : (R,) array
         Replicates.
     rival : (R,) array or None
@@ -97,9 +98,14 @@ def judge(
             "probability": p, "verdict": "inside" if p >= CATEGORY else "outside",
             "informative": informative, "surprise": -np.log10(max(p, 1e-4)),
         }  # fmt: skip
-    value = float(printed)  # type: ignore[arg-type]
     edge = (1 - CENTRAL) / 2
     low, middle, high = np.quantile(found, [edge, 0.5, 1 - edge])
+    shown = " to ".join(f"{v:g}" for v in np.atleast_1d(np.asarray(printed, dtype=float)))
+    if isinstance(printed, Sequence) and not isinstance(printed, str):
+        # a range: its value nearest to the model
+        value = float(np.clip(middle, float(printed[0]), float(printed[1])))
+    else:
+        value = float(printed)
     tail = min(np.mean(found <= value), np.mean(found >= value))
     p = min(1.0, 2 * float(tail))
     informative = "n/a"
@@ -108,7 +114,7 @@ def judge(
         informative = _yes(not a <= value <= b)
     verdict = "inside" if low <= value <= high else ("high" if middle > value else "low")
     return {
-        "printed": f"{value:g}", "median": f"{middle:.4g}", "q05": f"{low:.4g}",
+        "printed": shown, "median": f"{middle:.4g}", "q05": f"{low:.4g}",
         "q95": f"{high:.4g}", "probability": p, "verdict": verdict,
         "informative": informative, "surprise": -np.log10(max(p, 1e-4)),
     }  # fmt: skip
@@ -126,6 +132,7 @@ def evidence(
     replicates: int = 1000,
     seed: int = 1,
     table: pd.DataFrame | None = None,
+    skip: bool = False,
 ) -> Evidence:
     """Hold the model to the findings.
 
@@ -143,6 +150,9 @@ def evidence(
         Of every draw.
     table : pandas.DataFrame, optional
         Findings; the shipped ones by default.
+    skip : bool
+        Whether a study for which too few people are found gets the verdict
+        ``no people`` in place of an error.
 
     Returns
     -------
@@ -165,9 +175,15 @@ def evidence(
             if r.design == "none":
                 row |= {"verdict": "calibrated", "printed": str(r.printed), "surprise": -1.0}
             else:
-                values, rival, effect = simulate_study(world, r, s, replicates, seed)
-                row |= judge(r.printed, values, rival)
-                row |= {"effect": effect, "replicates": len(values)}
+                try:
+                    values, rival, effect = simulate_study(world, r, s, replicates, seed)
+                except Refused as no:
+                    if not (skip and no.what.startswith("Too few")):
+                        raise
+                    row |= {"verdict": "no people", "printed": str(r.printed), "surprise": 9.0}
+                else:
+                    row |= judge(r.printed, values, rival)
+                    row |= {"effect": effect, "replicates": len(values)}
             rows.append(row)
     order = ["id", "claim", "class", "scenario", "printed", "median", "q05", "q95", "probability",
              "verdict", "effect", "informative", "verified", "calibrated", "replicates", "note",
@@ -199,6 +215,30 @@ def left_out() -> pd.DataFrame:
     return pd.DataFrame(
         [{"id": k, "claim": known.loc[k, "claim"], "reason": v} for k, v in without().items()]
     )
+
+
+def discussed(result: Evidence) -> pd.DataFrame:
+    """Return the counted findings that are outside, with what is known of the reason.
+
+    Parameters
+    ----------
+    result : Evidence
+        Verdicts.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns id, claim, printed, model, reason.
+    """
+    t = result.table
+    rows = t[(t["class"] != "contested") & (t["calibrated"] == "no")
+             & ~t["verdict"].isin(["inside", "calibrated"])]  # fmt: skip
+    words = reasons()
+    return pd.DataFrame({
+        "id": rows["id"], "claim": rows["claim"], "printed": rows["printed"],
+        "model": rows["median"], "source verified": rows["verified"],
+        "reason": [words.get(i, "not discussed yet") for i in rows["id"]],
+    })  # fmt: skip
 
 
 def summary(result: Evidence) -> list[str]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from ekbom.disease import cohort as co
+from ekbom.disease.model import load
 from ekbom.trials.world import World
 
 #: Conditions that compromise iron.
@@ -149,7 +150,7 @@ def _fourth(world: World) -> Postulate:
         "A11 amplitude x 2": {"a_a": 0.6},
         "A11 vesicular loss x 4": {"k_a": 0.2},
         "A11 recycling 0.2": {"r_a": 0.2},
-        "D3 effect x 0.7": {"w_3": 2.8},
+        "D3 effect x 0.7": {"w_3": 0.7 * load().defaults["w_3"]},
     }
     # a person just under the threshold, so that a fault of moderate size can cross it
     z = world.table("general")["z"].to_numpy()

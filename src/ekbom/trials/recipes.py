@@ -28,6 +28,9 @@ DESIGNS: Mapping[str, tuple[str, ...]] = {
     "night_ratio": ("a", "n_a"),
     "sibling": ("a", "n_a"),
     "conditions": ("a", "conditions", "n_a"),
+    "one_sample": ("measure", "against", "a", "b", "n_a", "n_b"),
+    "family": ("a", "n_a", "relatives"),
+    "augment": ("arm_a", "weeks", "n_a"),
     "trial": ("arm_a", "arm_b", "weeks", "n_a", "n_b", "outcome"),
     "none": (),
 }
@@ -47,8 +50,8 @@ class Recipe:
         ``check``, or ``calibrate`` (never counted).
     design : str
         Key of :data:`DESIGNS`.
-    printed : float, str or list of str
-        The printed number, or signs.
+    printed : float, str or list
+        The printed number, two numbers for a range, or signs.
     entry : mapping
         All keys of the recipe.
     """
@@ -57,7 +60,7 @@ class Recipe:
     kind: str
     use: str
     design: str
-    printed: float | str | list[str]
+    printed: float | str | list[Any]
     entry: Mapping[str, Any]
 
     @property
@@ -96,6 +99,17 @@ def without() -> dict[str, str]:
         Id to reason.
     """
     return dict(tomllib.loads(shipped())["without"])
+
+
+def reasons() -> dict[str, str]:
+    """Return what is known of findings that the model misses.
+
+    Returns
+    -------
+    dict of str to str
+        Id to words.
+    """
+    return dict(tomllib.loads(shipped()).get("missed", {}))
 
 
 def recipes(

@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from ekbom.disease.cohort import data, irls
+from ekbom.disease.cohort import data, expected_irls, irls
 from ekbom.errors import Refused
 from ekbom.trials.recipes import Recipe
 from ekbom.trials.world import World, error_of
@@ -67,7 +67,9 @@ def _people(world: World, e: Any, key: str, scenario: str) -> pd.DataFrame:
         frame = world.table(scenario)
     else:
         frame = world.table(name, scenario if name in ("rls", "control") else "base")
-    where = e.get("where_b") if key == "b" and "where_b" in e else e.get("where")
+    if name.startswith("arm:"):
+        frame = frame.assign(quarter_change=(frame["score"] - _before(world, frame)) / 4)
+    where = e.get(f"where_{key}", e.get("where"))
     if where:
         frame = frame.query(where)
     if len(frame) < 8:
@@ -76,15 +78,19 @@ def _people(world: World, e: Any, key: str, scenario: str) -> pd.DataFrame:
     return frame
 
 
-def _values(frame: pd.DataFrame, measure: str, rng: np.random.Generator, shape: Any) -> Array:
-    """Draw people with replacement and measure them, each reading with its own error."""
-    rows = rng.integers(0, len(frame), shape)
-    return _measure(frame, measure, rows, rng)
+def _before(world: World, frame: pd.DataFrame) -> Array:
+    above = frame["before_z"].to_numpy() - world.cut
+    return expected_irls(above)
 
 
 def _measure(
-    frame: pd.DataFrame, measure: str, rows: NDArray[Any], rng: np.random.Generator
+    frame: pd.DataFrame,
+    measure: str,
+    rows: NDArray[Any],
+    rng: np.random.Generator,
+    error: float = 0.0,
 ) -> Array:
+    """Measure people, each reading with its own error."""
     total: Array = np.zeros(rows.shape)
     sign = 1.0
     for word in measure.split():
@@ -94,7 +100,8 @@ def _measure(
         if word not in frame.columns:
             raise Refused("A recipe measures something the model has not.", field=word)
         values = frame[word].to_numpy(float)[rows]
-        total += sign * values * (1 + error_of(word) * rng.normal(size=rows.shape))
+        own = np.hypot(error_of(word), error)
+        total += sign * values * (1 + own * rng.normal(size=rows.shape))
     return total
 
 
@@ -116,8 +123,9 @@ def _group(
     rival: list[NDArray[Any]] = []
     effect = float("nan")
     for m in e["measure"]:
-        x, y = _measure(a, m, rows[0], rng), _measure(b, m, rows[1], rng)
-        x0, y0 = _measure(joined, m, mixed[0], rng), _measure(joined, m, mixed[1], rng)
+        error = float(e.get("error", 0.0))
+        x, y = _measure(a, m, rows[0], rng, error), _measure(b, m, rows[1], rng, error)
+        x0, y0 = (_measure(joined, m, k, rng, error) for k in mixed)
         if null:
             x0 = x0 + 0.8 * y0.std()
         if np.isnan(effect):
@@ -163,7 +171,12 @@ def _paired(
     for m in e["measure"]:
         x = _measure(frame, m, rows, rng)
         flipped = x * rng.choice([-1.0, 1.0], x.shape) + (0.8 * x.std() if null else 0.0)
-        effect = float(x.mean() / x.std()) if np.isnan(effect) else effect
+        spread = float(x.std())
+        flipped = flipped if spread > 1e-9 else rng.normal(size=x.shape)
+        x = x if spread > 1e-9 else 1e-9 * rng.normal(size=x.shape)
+        effect = (
+            (float(x.mean()) / spread if spread > 1e-9 else 0.0) if np.isnan(effect) else effect
+        )
         for z, out in ((x, found), (flipped, rival)):
             t, p = stats.ttest_1samp(z, 0.0, axis=1)
             out.append(_signs(t, p, float(e.get("alpha", 0.05))))
@@ -246,7 +259,9 @@ def _phase(
     world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any], float]:
     frame = _people(world, r.entry, "a", scenario)
-    hour = frame["acrophase"].to_numpy()[rng.integers(0, len(frame), (count, r.entry["n_a"]))]
+    measure = r.entry.get("measure", ["acrophase"])[0]
+    hour = frame[measure].to_numpy()[rng.integers(0, len(frame), (count, r.entry["n_a"]))]
+    hour = hour + float(r.entry.get("error", 0.0)) * rng.normal(size=hour.shape)
     free = rng.uniform(0, 24, hour.shape)
     # as the distance from the printed hour, so that midnight is no edge
     return _around(hour, r.printed), _around(free, r.printed), float("nan")
@@ -272,14 +287,11 @@ def _night_ratio(
 def _sibling(
     world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any], float]:
-    general = world.table("general")
-    risk = general["rls"].mean()
-    hit = _people(world, r.entry, "a", scenario)["sibling_rls"].to_numpy(bool)
-    everyone = general["sibling_rls"].to_numpy(bool)
+    risk = world.table("general")["rls"].mean()
+    hit = _people(world, r.entry, "a", scenario)["kin_0"].to_numpy(float)
     n = r.entry["n_a"]
     found = hit[rng.integers(0, len(hit), (count, n))].mean(1) / risk
-    rival = everyone[rng.integers(0, len(everyone), (count, n))].mean(1) / risk
-    return found, rival, float("nan")
+    return found, rng.binomial(n, risk, count) / n / risk, float("nan")
 
 
 def _conditions(
@@ -287,12 +299,14 @@ def _conditions(
 ) -> tuple[NDArray[Any], NDArray[Any], float]:
     e, n = r.entry, r.entry["n_a"]
     found, rival = np.full(count, "+"), np.full(count, "+")
-    base = world.table("general")["rls"].to_numpy(bool)
     for name in e["conditions"]:
-        hit = world.table(name)["rls"].to_numpy(bool)
-        for values, out in ((hit, found), (base, rival)):
+        hit, base = world.table(name), world.table(f"matched:{name}")
+        if name.startswith("pregnancy"):
+            hit, base = (t.query("female == 1 and age < 45") for t in (hit, base))
+        with_it, without = (t["rls"].to_numpy(bool) for t in (hit, base))
+        for values, out in ((with_it, found), (without, rival)):
             a = values[rng.integers(0, len(values), (count, n))].mean(1)
-            b = base[rng.integers(0, len(base), (count, n))].mean(1)
+            b = without[rng.integers(0, len(without), (count, n))].mean(1)
             z = (a - b) / np.sqrt(np.maximum(a * (1 - a) + b * (1 - b), 1e-9) / n)
             out[z <= 1.96] = "0"
     return found, rival, float("nan")
@@ -302,7 +316,7 @@ def _trial(
     world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any] | None, float]:
     e = r.entry
-    arms = [world.table(f"arm:{e[k]}:{e['weeks']}") for k in ("arm_a", "arm_b")]
+    arms = [arm_table(world, e[k], e["weeks"]) for k in ("arm_a", "arm_b")]
     if "where" in e:
         arms = [a.query(e["where"]) for a in arms]
     if len(arms[0]) < 8:
@@ -326,6 +340,27 @@ def _trial(
     return scale * (x.mean(1) - y.mean(1)), scale * (z.mean(1) - y.mean(1)), effect
 
 
+def arm_table(world: World, arms: str | list[str], weeks: float) -> pd.DataFrame:
+    """Return the people of an arm, or of several arms taken together.
+
+    Parameters
+    ----------
+    world : World
+        People.
+    arms : str or list of str
+        Treatments.
+    weeks : float
+        How long.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a person and treatment.
+    """
+    names = [arms] if isinstance(arms, str) else arms
+    return pd.concat([world.table(f"arm:{a}:{weeks}") for a in names], ignore_index=True)
+
+
 def _change(
     world: World, arm: pd.DataFrame, e: Any, n: int, count: int, rng: np.random.Generator
 ) -> tuple[Array, NDArray[np.bool_], Array]:
@@ -335,19 +370,127 @@ def _change(
         late, early = arm[e["outcome"]].to_numpy(), arm[f"before_{e['outcome']}"].to_numpy()
         change: Array = (late - early)[rows]
         return change, change < -0.5 * early[rows], early[rows]
+    return change_of_score(arm, rows, world.cut, float(e.get("least", 15)), rng)
+
+
+def change_of_score(
+    arm: pd.DataFrame,
+    rows: NDArray[Any],
+    cut: float,
+    least: float,
+    rng: np.random.Generator,
+    *,
+    expectancy: float | None = None,
+) -> tuple[Array, NDArray[np.bool_], Array]:
+    """Return changes of severity of patients who were taken in by their score.
+
+    Parameters
+    ----------
+    arm : pandas.DataFrame
+        Patients, with ``before_z`` and ``z``.
+    rows : (count, n) int
+        Patients of each trial.
+    cut : float
+        Threshold of the disease.
+    least : float
+        Least score of a patient who is taken in.
+    rng : numpy.random.Generator
+        Of visits and answers.
+    expectancy : float, optional
+        Mean fall of log urge by expectancy, on scores only; that of the
+        population file by default.
+
+    Returns
+    -------
+    tuple of (count, n) arrays
+        Change, whether the score fell by half, score before.
+    """
     p = data("population")["placebo"]
-    visit, expectancy = p["visit_sd"]["value"], p["expectancy"]["value"]
+    visit = p["visit_sd"]["value"]
+    hope = p["expectancy"]["value"] if expectancy is None else expectancy
     z0, z1 = arm["before_z"].to_numpy()[rows], arm["z"].to_numpy()[rows]
-    first: Array = irls((z0 + visit * rng.normal(size=rows.shape)).ravel(), world.cut, rng)
-    gain = z1 - expectancy * rng.exponential(1.0, rows.shape) + visit * rng.normal(size=rows.shape)
-    after: Array = irls(gain.ravel(), world.cut, rng).reshape(rows.shape)
-    before = first.reshape(rows.shape)
-    # selection at 15 points: whoever is below is read again, up to three times
-    for _ in range(3):
-        low = before < 15
-        again = irls((z0[low] + visit * rng.normal(size=int(low.sum()))), world.cut, rng)
-        before[low] = again
+    before: Array = irls((z0 + visit * rng.normal(size=rows.shape)).ravel(), cut, rng)
+    before = before.reshape(rows.shape)
+    # whoever scores below is read again, and then another patient is asked
+    for k in range(8):
+        low = before < least
+        if not low.any():
+            break
+        if k >= 2:
+            other = rng.integers(0, len(arm), int(low.sum()))
+            z0[low], z1[low] = arm["before_z"].to_numpy()[other], arm["z"].to_numpy()[other]
+        before[low] = irls(z0[low] + visit * rng.normal(size=int(low.sum())), cut, rng)
+    gain = z1 - hope * rng.exponential(1.0, rows.shape) + visit * rng.normal(size=rows.shape)
+    after: Array = irls(gain.ravel(), cut, rng).reshape(rows.shape)
     return after - before, after <= 0.5 * before, before
+
+
+def _one_sample(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    """Signs of the medians of patients against fixed values, and of the first against controls."""
+    e = r.entry
+    a, b = _people(world, e, "a", scenario), _people(world, e, "b", scenario)
+    found, rival = [], []
+    for m, level in zip(e["measure"], e["against"], strict=True):
+        for frame, out in ((a, found), (b, rival)):
+            x = frame[m].to_numpy()[rng.integers(0, len(frame), (count, e["n_a"]))]
+            out.append(_median_sign(x - level, float(e.get("alpha", 0.05))))
+    first = e["measure"][0]
+    y = b[first].to_numpy()[rng.integers(0, len(b), (count, e["n_b"]))]
+    for frame, out in ((a, found), (b, rival)):
+        x = frame[first].to_numpy()[rng.integers(0, len(frame), (count, e["n_a"]))]
+        out.append(_compare(np.log(x), np.log(y), None, 0.05))
+    return _join(found), _join(rival), float("nan")
+
+
+def _median_sign(x: Array, alpha: float) -> NDArray[Any]:
+    over = (x > 0).sum(1)
+    p = 2 * stats.binom.sf(np.maximum(over, x.shape[1] - over) - 1, x.shape[1], 0.5)
+    return _signs(over - x.shape[1] / 2, p, alpha)
+
+
+def _family(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    """Share of patients with an affected relative among some, %."""
+    n, k = r.entry["n_a"], int(r.entry["relatives"])
+    frame = _people(world, r.entry, "a", scenario)
+    hit = frame[[f"kin_{i}" for i in range(k)]].to_numpy(float).any(1)
+    risk = 1 - (1 - world.table("general")["rls"].mean()) ** k
+    found = 100 * hit[rng.integers(0, len(hit), (count, n))].mean(1)
+    return found, 100 * rng.binomial(n, risk, count) / n, float("nan")
+
+
+def _augment(
+    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
+) -> tuple[NDArray[Any], NDArray[Any], float]:
+    """Share of treated patients who augment, %, or its difference between two arms.
+
+    Onset of symptoms earlier by 4 h than before treatment, or by 2 h with more
+    severe symptoms; each hour and severity is reported with error.
+    """
+    e = r.entry
+    error = float(data("population")["augmentation"]["onset_sd"]["value"])
+    visit = float(data("population")["placebo"]["visit_sd"]["value"])
+
+    def share(arm: pd.DataFrame, n: int, changed: bool) -> Array:
+        rows = rng.integers(0, len(arm), (count, n))
+        noise = [rng.normal(size=rows.shape) for _ in range(4)]
+        late = "" if changed else "before_"
+        hour = arm["before_onset"].to_numpy()[rows] - arm[f"{late}onset"].to_numpy()[rows]
+        hour = hour + error * (noise[0] - noise[1])
+        worse = arm[f"{late}z"].to_numpy()[rows] - arm["before_z"].to_numpy()[rows]
+        worse = worse + visit * (noise[2] - noise[3])
+        return np.asarray(100 * ((hour >= 4) | ((hour >= 2) & (worse > 0))).mean(1))
+
+    first = arm_table(world, e["arm_a"], e["weeks"])
+    found, rival = share(first, e["n_a"], True), share(first, e["n_a"], False)
+    if "arm_b" in e:
+        second = arm_table(world, e["arm_b"], e["weeks"])
+        other = share(second, e["n_b"], True)
+        found, rival = found - other, rival - share(second, e["n_b"], False)
+    return found, rival, float("nan")
 
 
 _RUN: dict[str, Any] = {
@@ -362,4 +505,7 @@ _RUN: dict[str, Any] = {
     "sibling": _sibling,
     "conditions": _conditions,
     "trial": _trial,
+    "one_sample": _one_sample,
+    "family": _family,
+    "augment": _augment,
 }

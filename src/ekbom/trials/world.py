@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from ekbom.disease import cohort as co
 from ekbom.disease.model import load
-from ekbom.disease.plm import night
 from ekbom.disease.simulate import Event, simulate
-from ekbom.measures.legs.rules import rule_sets
-from ekbom.measures.legs.series import find_series
+from ekbom.trials import columns as col
+from ekbom.trials.columns import scored
 
-#: Scenarios in which the same people are run anew.
+__all__ = ["World", "error_of", "scored"]
+#: Scenario that overrides nothing.
 _BASE = "base"
+#: First-degree relatives drawn for each patient.
+RELATIVES = 5
 
 
 class World:
@@ -26,26 +30,34 @@ class World:
         People of the reference population.
     seed : int
         Of every draw.
+    changes : mapping of str to float, optional
+        Parameters of everyone (a lesion of the model), and ``spread:q_bbb`` or
+        ``spread:g_irp``, the SD of the log between people.
     """
 
-    def __init__(self, n: int = 8000, seed: int = 1) -> None:
-        self.n, self.seed = n, seed
+    def __init__(
+        self, n: int = 8000, seed: int = 1, changes: Mapping[str, float] | None = None
+    ) -> None:
+        self.n, self.seed, self._changes = n, seed, dict(changes or {})
         self._tables: dict[str, pd.DataFrame] = {}
-        people, sibs = co.draw(n, seed, siblings=True)
-        assert sibs is not None
-        self.people, self.siblings = co.settled(people), co.settled(sibs)
+        self.drawn = self._changed(co.draw(n, seed)[0])
+        self.people = co.settled(self.drawn)
         first = co.table(self.people)
         self.cut = co.threshold(first["z"])
-        general = self._frame(first)
-        general["sibling_rls"] = co.table(self.siblings)["z"] > self.cut
+        general = self._frame(first, np.arange(n), 0)
+        self.onset_level = col.level_of_onset(general, self.cut)
+        general["onset"] = col.onset_hour(general, self.onset_level)
+        general["onset_age"] = col.onset_age(general, self.cut)
         cases = np.flatnonzero(general["rls"])
-        self.cases = cases
         rest = np.flatnonzero(~general["rls"])
+        self.cases = cases
         self.controls = np.random.default_rng([seed, 2]).permutation(rest)[
             : max(len(cases) * 2, 400)
         ]
-        self._add_nights(general, np.concatenate([cases, self.controls]))
+        col.add_nights(general, np.concatenate([cases, self.controls]), seed)
         self._add_rest_tests(general, cases)
+        self._add_challenge(general, np.concatenate([cases, self.controls[: len(cases)]]))
+        self._add_family(general)
         self._tables["general"] = general
 
     def table(self, name: str, scenario: str = _BASE) -> pd.DataFrame:
@@ -54,7 +66,8 @@ class World:
         Parameters
         ----------
         name : str
-            ``general``, ``rls``, ``control``, a condition, or ``arm:NAME:WEEKS``.
+            ``general``, ``rls``, ``control``, a condition, ``matched:CONDITION`` (the
+            same people without it), ``asia``, or ``arm:NAME:WEEKS``.
         scenario : str
             Of ``scenarios.toml``.
 
@@ -68,57 +81,86 @@ class World:
             self._tables[key] = self._make(name, scenario)
         return self._tables[key]
 
+    def _changed(self, people: co.People) -> co.People:
+        params: dict[str, NDArray[np.float64] | float] = {}
+        for key, v in self._changes.items():
+            name = key.removeprefix("spread:")
+            params[name] = v if name == key else np.exp(v * people.facts[f"z_{name}"])
+        return co.People(people.cohort.with_params(**params), people.facts)
+
     def _make(self, name: str, scenario: str) -> pd.DataFrame:
+        general = self._tables["general"]
         if name in ("rls", "control"):
             rows = self.cases if name == "rls" else self.controls
             if scenario == _BASE:
-                return self._tables["general"].iloc[rows]
+                return general.iloc[rows]
             # the same people, under the scenario; diagnosis as before
-            again = co.settled(co.scenario(self._raw().take(rows), scenario))
-            frame = self._frame(co.table(again))
-            known = self._tables["general"].iloc[rows]
-            for column in ("plmi", "irls"):
-                frame[column] = known[column].to_numpy()
+            again = co.settled(co.scenario(self.drawn.take(rows), scenario))
+            frame = self._frame(co.table(again), rows, 0)
+            for column in ("plmi", "irls", "onset_age"):
+                frame[column] = general.iloc[rows][column].to_numpy()
             return frame
         if name == "general":
-            return self._tables["general"]
+            return general
         if name.startswith("arm:"):
             _, arm, weeks = name.split(":")
             people, events = co.treated(self.people.take(self.cases), arm, float(weeks))
-            frame = self._frame(co.table(people, events))
-            known = self._tables["general"].iloc[self.cases]
-            for column in ("z", "ferritin@10", "plmi", "tsat_percent@10"):
-                frame[f"before_{column}"] = known[column].to_numpy()
-            self._add_nights(frame, np.arange(len(frame)))
+            frame = self._frame(co.table(people, events), self.cases, 1 + sum(map(ord, name)))
+            frame["onset"] = col.onset_hour(frame, self.onset_level)
+            for column in ("z", "ferritin@10", "plmi", "tsat_percent@10", "waso", "mos", "onset"):
+                frame[f"before_{column}"] = general.iloc[self.cases][column].to_numpy()
+            col.add_nights(frame, np.arange(len(frame)), self.seed + 1)
             return frame
-        rows = np.arange(min(self.n, 3000))
-        return self._frame(co.table(co.condition(self.people.take(rows), name)))
+        rows = np.arange(min(self.n, 2000))
+        if name.startswith("matched:"):
+            return general.iloc[rows]
+        people = self.people.take(rows)
+        if name == "asia":
+            shift = co.current(people.cohort, "u_e") + col.value("ancestry", "x_asia")
+            return self._frame(co.table(co.settled(people, u_e=shift)), rows, 2)
+        return self._frame(co.table(co.condition(people, name)), rows, 3)
 
-    def _raw(self) -> co.People:
-        return co.draw(self.n, self.seed, siblings=True)[0]
-
-    def _frame(self, columns: dict[str, NDArray[np.float64]]) -> pd.DataFrame:
-        frame = pd.DataFrame(columns)
+    def _frame(
+        self, made: dict[str, NDArray[np.float64]], rows: NDArray[np.intp], visit: int
+    ) -> pd.DataFrame:
+        frame = pd.DataFrame(made)
+        frame["person"] = rows
         frame["rls"] = frame["z"] > self.cut
         rng = np.random.default_rng([self.seed, 3])
         frame["irls"] = co.irls(frame["z"].to_numpy(), self.cut, rng)
+        above = np.linspace(-4, 4, 161)
+        frame["affect"] = self._affect(frame["z"].to_numpy())
+        frame["score"] = np.interp(frame["z"] - self.cut, above, co.expected_irls(above))
+        col.add_sleep(frame, self.cut, self.seed, [self.seed, 5, visit])
         return frame
 
-    def _add_nights(self, frame: pd.DataFrame, rows: NDArray[np.intp]) -> None:
-        """Two nights and an hour of quiet wake of some people, scored by WASM 2016."""
-        names = ("plmi", "pi", "plmi2", "pi2", "plmw")
-        made = {c: np.full(len(frame), np.nan) for c in names}
-        age, person = frame["age"].to_numpy(), frame["plm_person"].to_numpy()
-        e = frame["e@0"].to_numpy()
-        for i in rows:
-            rng = np.random.default_rng([self.seed, 4, int(i)])
-            for suffix in ("", "2"):
-                index, periodicity = scored(night(rng, age[i], person[i], e[i]).onset, 7.5)
-                made[f"plmi{suffix}"][i], made[f"pi{suffix}"][i] = index, periodicity
-            wake = night(rng, age[i], person[i], e[i], hours=1.0, wake=True).onset
-            made["plmw"][i] = scored(wake, 1.0)[0]
-        for c, values in made.items():
-            frame[c] = values
+    def _affect(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Affective pain, four items of 0 to 3, as the first three steps of the severity items."""
+        rng = np.random.default_rng([self.seed, 6])
+        steps = np.asarray(col.value("irls", "steps"))[1:]
+        p = 1 / (1 + np.exp(-col.value("irls", "slope") * (z[:, None] - self.cut - steps)))
+        total: NDArray[np.float64] = (rng.random((len(z), 4, 1)) < p[:, None, :]).sum((1, 2))
+        return total.astype(np.float64)
+
+    def _add_family(self, general: pd.DataFrame) -> None:
+        """Affected first-degree relatives of each patient, in order, and the first of them."""
+        kin = co.relatives(self.drawn.take(self.cases), self.seed, RELATIVES)
+        kin = co.settled(self._changed(kin))
+        hit = (co.table(kin)["z"] > self.cut).reshape(-1, RELATIVES)
+        for k in range(RELATIVES):
+            column = np.full(len(general), np.nan)
+            column[self.cases] = hit[:, k]
+            general[f"kin_{k}"] = column
+
+    def _add_challenge(self, general: pd.DataFrame, rows: NDArray[np.intp]) -> None:
+        """Fall of prolactin two hours after 200 mg of levodopa at 11 and at 23 h."""
+        part = self.people.cohort.take(rows)
+        plain = simulate(part, 26).get("prolactin")
+        for word, hour in (("day", 11), ("night", 23)):
+            run = simulate(part, 26, events=[Event(float(hour), "l_gut", 200.0)])
+            column = np.full(len(general), np.nan)
+            column[rows] = 1 - run.get("prolactin")[:, hour + 2] / plain[:, hour + 2]
+            general[f"prolactin_fall_{word}"] = column
 
     def _add_rest_tests(self, frame: pd.DataFrame, rows: NDArray[np.intp]) -> None:
         """Urge after an hour of immobility, and after an hour of walking, at three times."""
@@ -133,31 +175,6 @@ class World:
                 column = np.full(len(frame), np.nan)
                 column[rows] = u[:, 24 + h]
                 frame[f"{word}@{h}"] = column
-
-
-def scored(onset: NDArray[np.float64], hours: float) -> tuple[float, float]:
-    """Return index and periodicity of movements, by the scorer of ``measures.legs``.
-
-    Parameters
-    ----------
-    onset : (M,) float
-        Seconds, in order.
-    hours : float
-        Time that the index refers to.
-
-    Returns
-    -------
-    tuple of float
-        Periodic movements an hour (WASM 2016) and the share of movements that
-        are periodic; NaN without movements.
-    """
-    keep = np.r_[True, np.diff(onset) > 0.5] if len(onset) else np.zeros(0, bool)
-    times = onset[keep]
-    if len(times) == 0:
-        return 0.0, np.nan
-    found = find_series(times, np.ones(len(times), bool), rule_sets(("wasm2016",))[0])
-    count = int(np.sum(found.periodic))
-    return count / hours, count / len(times)
 
 
 def error_of(column: str) -> float:

@@ -1,0 +1,193 @@
+"""What is read off people after the equations: sleep, onset of the day, age at onset, movements."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ekbom.disease.cohort import EVENING, data
+from ekbom.disease.plm import night
+from ekbom.measures.legs.rules import rule_sets
+from ekbom.measures.legs.series import find_series
+
+Array = NDArray[np.float64]
+_BINS = np.array([0.5, 2, 4, 6, 8, 10, 15, 20, 25, 30, 35, 40, 50, 60, 75, 90.0])
+
+
+def value(part: str, key: str) -> Any:
+    """Return a value of the population file.
+
+    Parameters
+    ----------
+    part, key : str
+        Its place.
+
+    Returns
+    -------
+    float or list
+        The value.
+    """
+    return data("population")[part][key]["value"]
+
+
+def add_sleep(frame: pd.DataFrame, cut: float, people: int, night_seed: list[int]) -> None:
+    """Add wake in bed (min), sleep efficiency (%) and sleep disturbance (0 to 100).
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        People, with ``z``, ``age``, ``person`` and ``glx@0``; changed.
+    cut : float
+        Threshold of the disease.
+    people : int
+        Seed of the effect of each person, the same in every table.
+    night_seed : list of int
+        Seed of the night.
+    """
+    person = np.random.default_rng([people, 21]).normal(size=int(frame["person"].max()) + 1)
+    own = person[frame["person"].to_numpy()]
+    here = np.random.default_rng(night_seed).normal(size=len(frame))
+    above = frame["z"].to_numpy() - cut
+    odds = (
+        value("sleep", "wake")
+        + value("sleep", "per_year") * (frame["age"].to_numpy() - 50)
+        + value("sleep", "urge") * np.log1p(np.exp(above))
+        + value("sleep", "glutamate") * np.log(frame["glx@0"].to_numpy())
+        + value("sleep", "person_sd") * own
+        + value("sleep", "night_sd") * here
+    )
+    wake = 1 / (1 + np.exp(-odds))
+    level, on_wake, on_urge = value("sleep", "score")
+    frame["waso"] = 60 * value("sleep", "hours") * wake
+    frame["efficiency"] = 100 * (1 - wake)
+    frame["mos"] = 100 / (1 + np.exp(-(level + on_wake * odds + on_urge * above)))
+
+
+def level_of_onset(frame: pd.DataFrame, cut: float) -> float:
+    """Return the excitability at which symptoms begin: that of people at the threshold.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        Reference population.
+    cut : float
+        Threshold of the disease.
+
+    Returns
+    -------
+    float
+        Median of the evening's largest excitability of the fifty people nearest.
+    """
+    near = np.argsort(np.abs(frame["z"].to_numpy() - cut))[:50]
+    return float(np.median(frame[[f"e_{h}" for h in EVENING]].to_numpy()[near].max(axis=1)))
+
+
+def onset_hour(frame: pd.DataFrame, level: float) -> Array:
+    """Return the first hour from noon at which symptoms at rest would begin (26: none).
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        People.
+    level : float
+        Of :func:`level_of_onset`.
+
+    Returns
+    -------
+    (n,) array
+        Hours from 12 to 26, interpolated.
+    """
+    e = frame[[f"e_{h}" for h in EVENING]].to_numpy()
+    over = e >= level
+    first = np.argmax(over, axis=1)
+    out = np.asarray(EVENING, float)[first]
+    inside = over.any(axis=1) & (first > 0)
+    rows = np.flatnonzero(inside)
+    a, b = e[rows, first[rows] - 1], e[rows, first[rows]]
+    out[rows] -= (b - level) / np.maximum(b - a, 1e-12)
+    out[~over.any(axis=1)] = 26.0
+    return out
+
+
+def onset_age(frame: pd.DataFrame, cut: float) -> Array:
+    """Return the age at which the drive, as it grows with age, first crossed the threshold.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        People.
+    cut : float
+        Threshold of the disease.
+
+    Returns
+    -------
+    (n,) array
+        Years, at least 5 and at most the age.
+    """
+    e = frame["e@0"].to_numpy()
+    per_year = value("age", "x_per_year") * (1 - e)  # slope of log urge
+    years = (frame["z"].to_numpy() - cut) / np.maximum(per_year, 1e-4)
+    age = frame["age"].to_numpy()
+    return np.clip(age - np.maximum(years, 0.0), 5.0, age)
+
+
+def add_nights(frame: pd.DataFrame, rows: NDArray[np.intp], seed: int) -> None:
+    """Add two nights and an hour of quiet wake of some people, scored by WASM 2016.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        People; changed.
+    rows : (M,) int
+        Whose nights.
+    seed : int
+        Of the movements.
+    """
+    names = ("plmi", "pi", "plmi2", "pi2", "plmw", "peak", "short")
+    made = {c: np.full(len(frame), np.nan) for c in names}
+    age, person = frame["age"].to_numpy(), frame["plm_person"].to_numpy()
+    e, drive = frame["e@0"].to_numpy(), frame["plm_drive@0"].to_numpy()
+    male = frame["female"].to_numpy() == 0
+    for i in rows:
+        rng = np.random.default_rng([seed, 4, int(i)])
+        own = (rng, age[i], person[i], e[i], drive[i])
+        for suffix in ("", "2"):
+            onset = night(*own, male=bool(male[i])).onset
+            index, periodicity = scored(onset, 7.5)
+            made[f"plmi{suffix}"][i], made[f"pi{suffix}"][i] = index, periodicity
+        # density per second of intervals of 15 to 30 s over that of 30 to 90 s and of 8 to 10 s
+        count = np.histogram(np.diff(onset), _BINS)[0].astype(float)
+        made["peak"][i] = (count[6:9].sum() / 15 + 0.01) / (count[9:].sum() / 60 + 0.01)
+        made["short"][i] = (count[1:4].sum() / 6 + 0.01) / (count[4] / 2 + 0.01)
+        wake = night(*own, male=bool(male[i]), hours=1.0, wake=True).onset
+        made["plmw"][i] = scored(wake, 1.0)[0]
+    for c, values in made.items():
+        frame[c] = values
+
+
+def scored(onset: NDArray[np.float64], hours: float) -> tuple[float, float]:
+    """Return index and periodicity of movements, by the scorer of ``measures.legs``.
+
+    Parameters
+    ----------
+    onset : (M,) float
+        Seconds, in order.
+    hours : float
+        Time that the index refers to.
+
+    Returns
+    -------
+    tuple of float
+        Periodic movements an hour (WASM 2016) and the share of movements that
+        are periodic; NaN without movements.
+    """
+    keep = np.r_[True, np.diff(onset) > 0.5] if len(onset) else np.zeros(0, bool)
+    times = onset[keep]
+    if len(times) == 0:
+        return 0.0, np.nan
+    found = find_series(times, np.ones(len(times), bool), rule_sets(("wasm2016",))[0])
+    count = int(np.sum(found.periodic))
+    return count / hours, count / len(times)
