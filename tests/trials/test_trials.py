@@ -4,11 +4,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ekbom.disease.cohort import data
+from ekbom.disease.model import load
 from ekbom.errors import Refused
-from ekbom.trials.constraints import calibrate, spread_readings
+from ekbom.trials.constraints import spread_readings, tonic_and_phasic
 from ekbom.trials.evidence import evidence, judge, summary
 from ekbom.trials.recipes import findings, recipes, shipped, without
 from ekbom.trials.studies import _compare, simulate_study
+from ekbom.trials.summary import setting
 from ekbom.trials.world import World, scored
 
 
@@ -25,7 +28,26 @@ def test_every_finding_has_a_recipe_or_a_reason():
 
 def test_rows_whose_value_the_model_takes_are_never_counted():
     used = {r.id for r in recipes() if r.use == "calibrate"}
-    assert {"FE01", "FE02", "GE01", "GE02", "GE03", "GE10", "TX02", "PL07", "CI06"} == used
+    taken = {t["id"] for t in setting().targets}
+    genes = {x["finding"] for x in data("population")["locus"]}
+    # targets, effects of alleles, definitions, and what is inherited
+    assert used == taken | genes | {"PL07", "CI06", "GE22"}
+
+
+def test_calibration_targets_are_findings_and_free_parameters_exist():
+    known = set(load().defaults) | set(data("population")["distributions"])
+    assert {t["id"] for t in setting().targets} <= set(findings().index)
+    assert all(f["target"] in known or "." in f["target"] for f in setting().free)
+    assert 10 <= len(setting().free) <= 20
+    assert len({f["target"] for f in setting().free}) == len(setting().free)
+
+
+def test_verified_findings_are_few_among_those_the_calibration_uses():
+    table = findings()
+    used = {t["id"] for t in setting().targets}
+    verified = [i for i in used if table.loc[i, "verified"].startswith("yes")]
+    counted = [r.id for r in recipes() if r.use == "check" and r.kind != "contested"]
+    assert len(verified) < len(counted) / 3
 
 
 @pytest.mark.parametrize(
@@ -186,10 +208,29 @@ def test_an_intact_loop_gives_the_wrong_sign_of_the_receptor(world):
     assert np.mean(intact == "-") < np.mean(weak == "-")
 
 
-def test_calibration_is_seeded_and_finds_what_was_asked(world):
-    a, history = calibrate(world, particles=150, generations=4, seed=5)
-    b, _ = calibrate(world, particles=150, generations=4, seed=5)
-    pd.testing.assert_frame_equal(a, b)
-    assert history["tolerance"].is_monotonic_decreasing
-    assert (a["sd"] < 1.0).all()
-    assert ((a["mean"] > a["prior_low"]) & (a["mean"] < a["prior_high"])).all()
+def test_a_range_is_inside_when_the_interval_meets_it():
+    found = np.random.default_rng(1).normal(55, 4, 500)
+    assert judge([40, 60], found, None)["verdict"] == "inside"
+    assert judge([65, 70], found, None)["verdict"] == "low"
+    assert judge([20, 40], found, None)["verdict"] == "high"
+
+
+def test_the_report_page_shows_figures_verdicts_and_what_it_is_not(world):
+    from ekbom.disease.model import NOT_ADVICE
+    from ekbom.report.evidence import opioid_figure, page, spread_figure
+
+    grid = tonic_and_phasic(world, tonic=(0.0, 0.6), phasic=(0.0, 1.0), patients=40,
+                            replicates=300)  # fmt: skip
+    table = grid.set_index(["del_o", grid["k_p"] > 0])
+    # phasic release makes the slope; without it occupancy does not rise with severity
+    assert table.loc[(0.0, True), "mean_r"] < table.loc[(0.0, False), "mean_r"]
+    # a tonic deficit lowers occupancy, and so raises V_T of the patients
+    assert table.loc[(0.6, True), "group_d"] > table.loc[(0.0, True), "group_d"]
+    result = evidence(world, recipes("FE03,CI02"), replicates=50)
+    html = page("t", summary(result), {"Verdicts": result.table}, NOT_ADVICE,
+                {"a": spread_figure(spread_readings()), "b": opioid_figure(grid)})  # fmt: skip
+    assert html.count("<svg") == 2
+    assert 'class="inside">inside<' in html
+    assert NOT_ADVICE in html
+    assert "http://www.w3.org" in html
+    assert "<script" not in html

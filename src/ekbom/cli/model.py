@@ -178,11 +178,10 @@ def evidence(
             "Tonic and phasic opioids: OP01 and OP02 in one study": opioid,
         }
         figures = {
-            "The printed p fits the reading as standard error: read as SD, the tests would have been "
-            "thousands of times more significant than printed (FE01, FE02).": spread_figure(spread),
-            "Without a tonic deficit (bottom row) a phasic release strong enough for the slope makes "
-            "a group difference; without phasic release (left) there is no slope. Both are "
-            "needed.": opioid_figure(opioid),
+            "The printed p fits the reading as standard error; read as SD, the tests would be far "
+            "more significant than printed (FE01, FE02).": spread_figure(spread),
+            "Rows: tonic deficit, none at the bottom. Columns: phasic release by urge, none at the "
+            "left. The printed pattern needs both in one study.": opioid_figure(opioid),
         }  # fmt: skip
         html = page("The disease model held to print", lines, tables, _banner(), figures)
         write_bytes(out / "evidence.html", html.encode())
@@ -231,7 +230,7 @@ def calibrate(
     runs: int = 128,
     people: int = 600,
     particles: int = 1000,
-    generations: int = 10,
+    generations: int = 16,
     checks: int = 8,
     seed: int = 1,
 ) -> None:

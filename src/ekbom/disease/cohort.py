@@ -412,7 +412,8 @@ def table(people: People, events: Sequence[Event] = ()) -> dict[str, Array]:
     dict of str to (n,) array
         Facts; ``name@hour`` of each read-out; ``urge``, mean urge from 18 to 02 h;
         ``z``, its logarithm; ``day_urge``; ``acrophase``, clock hour of the most urge
-        at rest; ``plm_phase``, that of the most drive of leg movements; ``e_12`` to ``e_26``,
+        at rest; ``plm_phase``, that of the most drive of leg movements; ``plm_log``, log effect
+        on the hazard of movements that night; ``e_12`` to ``e_26``,
         excitability from noon to 02 h.
     """
     columns: dict[str, list[Array]] = {}
@@ -437,6 +438,12 @@ def table(people: People, events: Sequence[Event] = ()) -> dict[str, Array]:
             columns.setdefault(f"e_{h}", []).append(e[:, 24 + h])
     out = {k: np.concatenate(v) for k, v in columns.items()}
     out["z"] = np.log(np.maximum(out["urge"], 1e-6))
+    plm = data("population")["plm"]
+    out["plm_log"] = (
+        people.facts["plm_person"]
+        + _value(plm, "male") * (1 - people.facts["female"])
+        + _value(plm, "b_drive") * out["plm_drive@0"]
+    )
     return dict(people.facts) | out
 
 

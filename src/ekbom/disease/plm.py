@@ -54,9 +54,7 @@ def night(
     age: float,
     person: float,
     excitability: float,
-    drive: float = 0.0,
     *,
-    male: bool = False,
     hours: float = 7.5,
     wake: bool = False,
 ) -> LegEvents:
@@ -69,13 +67,10 @@ def night(
     age : float
         Years.
     person : float
-        Log effect of the person on the hazard of episodes.
+        Log effect of the person on the hazard of episodes at the time:
+        the column ``plm_log`` of the table of people.
     excitability : float
         Spinal excitability at the time, 0 to 1; it acts in quiet wake.
-    drive : float
-        Drive of leg movements, about 0 in a healthy person.
-    male : bool
-        Sex.
     hours : float
         Length.
     wake : bool
@@ -88,7 +83,7 @@ def night(
     """
     p = {k: float(v["value"]) for k, v in data("population")["plm"].items()}
     log_rate = np.log(p["rate"]) + person + p["per_year"] * (age - 50)
-    log_rate += p["male"] * male + p["b_drive"] * drive + p["night_sd"] * rng.normal()
+    log_rate += p["night_sd"] * rng.normal()
     if wake:
         log_rate += p["b_e"] * (excitability - 0.1)
     off = 3600.0 / np.exp(min(log_rate, 5.0))

@@ -93,8 +93,8 @@ def spread_figure(table: pd.DataFrame) -> str:
         own = table[table["quantity"] == name].set_index("reading")
         for reading, colour, dy in (("sem", "#0072B2", 0.15), ("sd", "#D55E00", -0.15)):
             p = float(own.loc[reading, "p_welch"])
-            ax.plot(-np.log10(p), i + dy, "o", color=colour,
-                    label=f"read as {'SE' if reading == 'sem' else 'SD'}" if i == 0 else None)  # fmt: skip
+            word = f"read as {'SE' if reading == 'sem' else 'SD'}" if i == 0 else None
+            ax.plot(-np.log10(p), i + dy, "o", color=colour, label=word)
         printed = -np.log10(float(own["printed_p"].iloc[0]))
         ax.plot([printed] * 2, [i - 0.35, i + 0.35], color="#222", lw=2,
                 label="printed p" if i == 0 else None)  # fmt: skip
@@ -124,7 +124,7 @@ def opioid_figure(table: pd.DataFrame) -> str:
         ("p_slope", "V_T falls with severity, p < 0.001 (OP02)"),
         ("p_pattern", "both in one study: the printed pattern"),
     ), strict=True):  # fmt: skip
-        grid = table.pivot(index="del_o", columns="k_p", values=column)
+        grid = table.pivot_table(index="del_o", columns="k_p", values=column)
         ax.imshow(grid.to_numpy(), vmin=0, vmax=1, origin="lower", cmap="cividis", aspect="auto")
         for i, row in enumerate(grid.to_numpy()):
             for j, v in enumerate(row):

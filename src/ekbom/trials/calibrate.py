@@ -2,8 +2,8 @@
 
 The model is run at a Sobol design over the prior; each summary is emulated by a
 Gaussian process on a linear trend (Rasmussen and Williams 2006, chapter 2);
-sequential Monte Carlo with an adaptive tolerance (Toni et al. 2009,
-doi:10.1098/rsif.2008.0172) then runs on the emulator, and the model is run once more
+sequential Monte Carlo with an adaptive tolerance and Markov moves (Del Moral, Doucet
+and Jasra 2012, doi:10.1007/s11222-011-9271-y) then runs on the emulator, and the model is run once more
 at accepted points to say how far the emulator is off. Rows used here never count.
 """
 
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +26,8 @@ Array = NDArray[np.float64]
 #: Above this overlap of prior and posterior a parameter is not identified.
 OVERLAP = 0.8
 _BINS = 20
+#: Markov moves of every particle in a generation.
+MOVES = 12
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,7 @@ def run_design(
         A row a run, a column a summary.
     """
     x = design(runs, seed)
-    rows = [] if done is None else done.to_dict("records")
+    rows: list[Any] = [] if done is None else done.to_dict("records")
     if len(rows) > runs:
         raise Refused("More runs are stored than asked for.", found=len(rows), expected=runs)
     for i in range(len(rows), runs):
@@ -210,7 +213,7 @@ def _apart(found: dict[str, Array], target: dict[str, object], error: pd.Series)
 
 
 def calibrate(
-    x: Array, table: pd.DataFrame, *, particles: int = 1000, generations: int = 10, seed: int = 1,
+    x: Array, table: pd.DataFrame, *, particles: int = 1000, generations: int = 16, seed: int = 1,
     checks: int = 8, people: int = 600,
 ) -> Calibration:  # fmt: skip
     """Run ABC-SMC on the emulator and check it at accepted points.
@@ -247,37 +250,31 @@ def calibrate(
 
     rng = np.random.default_rng([seed, 31])
     p = len(free)
-    u = rng.random((8 * particles, p))
+    u = rng.random((4 * particles, p))
     far = distance(look(u), error)
     first = np.argsort(far, kind="stable")[:particles]
     u, far = u[first], far[first]
-    weight = np.full(particles, 1 / particles)
-    history = [{"generation": 0, "tolerance": float(far.max()), "accepted": 1 / 8}]
+    history = [{"generation": 0, "tolerance": float(far.max()), "accepted": 0.25}]
     for g in range(1, generations):
-        tolerance = float(np.quantile(far, 0.5))
-        cov = 2 * np.cov(u.T, aweights=weight) + 1e-6 * np.eye(p)
-        root, inverse = np.linalg.cholesky(cov), np.linalg.inv(cov)
-        new, d_new, tried = np.empty((0, p)), np.empty(0), 0
-        while len(new) < particles and tried < 400 * particles:
-            pick = u[rng.choice(particles, particles, p=weight)]
-            offer = pick + rng.normal(size=(particles, p)) @ root.T
-            tried += particles
-            offer = offer[np.all((offer > 0) & (offer < 1), axis=1)]
-            if len(offer) == 0:
-                continue
-            d = distance(look(offer), error)
-            new = np.vstack([new, offer[d <= tolerance]])
-            d_new = np.r_[d_new, d[d <= tolerance]]
-        if len(new) < particles:
+        tolerance = float(np.quantile(far, 0.6))
+        alive = np.flatnonzero(far <= tolerance)
+        root = np.linalg.cholesky(
+            2.38**2 / p * np.cov(u[alive].T) + 1e-8 * np.eye(p)
+        )  # Roberts, Gelman and Gilks 1997
+        pick = rng.choice(alive, particles)
+        u, far = u[pick].copy(), far[pick].copy()
+        moved = 0
+        for _ in range(MOVES):
+            offer = u + 0.5 * rng.normal(size=u.shape) @ root.T
+            d = distance(look(np.clip(offer, 0, 1)), error)
+            good = (d <= tolerance) & np.all((offer > 0) & (offer < 1), axis=1)
+            u[good], far[good] = offer[good], d[good]
+            moved += int(good.sum())
+        rate = moved / (MOVES * particles)
+        history.append({"generation": g, "tolerance": tolerance, "accepted": rate})
+        if rate < 0.01:
             break  # the tolerance has reached what the model can do
-        new, d_new = new[:particles], d_new[:particles]
-        kernel = np.empty((particles, particles))
-        for i in range(particles):
-            apart = new[i] - u
-            kernel[i] = np.exp(-0.5 * np.einsum("ij,jk,ik->i", apart, inverse, apart))
-        fresh = 1 / np.maximum(kernel @ weight, 1e-300)
-        u, weight, far = new, fresh / fresh.sum(), d_new
-        history.append({"generation": g, "tolerance": tolerance, "accepted": particles / tried})
+    weight = np.full(particles, 1 / particles)
     return Calibration(
         _parameters(u, weight),
         _targets(u, weight, look, error, rng, checks, people, seed),
@@ -288,7 +285,8 @@ def calibrate(
 
 def _parameters(u: Array, weight: Array) -> pd.DataFrame:
     rows = []
-    ess = float(1 / np.sum(weight**2))
+    # particles that the moves have left alike count once
+    ess = float(len(np.unique(u, axis=0)))
     for j, f in enumerate(setting().free):
         share = np.histogram(u[:, j], np.linspace(0, 1, _BINS + 1), weights=weight)[0]
         overlap = float(np.minimum(share, 1 / _BINS).sum())

@@ -103,7 +103,7 @@ def onset_hour(frame: pd.DataFrame, level: float) -> Array:
     e = frame[[f"e_{h}" for h in EVENING]].to_numpy()
     over = e >= level
     first = np.argmax(over, axis=1)
-    out = np.asarray(EVENING, float)[first]
+    out: Array = np.asarray(EVENING, dtype=np.float64)[first]
     inside = over.any(axis=1) & (first > 0)
     rows = np.flatnonzero(inside)
     a, b = e[rows, first[rows] - 1], e[rows, first[rows]]
@@ -131,7 +131,8 @@ def onset_age(frame: pd.DataFrame, cut: float) -> Array:
     per_year = value("age", "x_per_year") * (1 - e)  # slope of log urge
     years = (frame["z"].to_numpy() - cut) / np.maximum(per_year, 1e-4)
     age = frame["age"].to_numpy()
-    return np.clip(age - np.maximum(years, 0.0), 5.0, age)
+    out: Array = np.clip(age - np.maximum(years, 0.0), 5.0, age)
+    return out
 
 
 def add_nights(frame: pd.DataFrame, rows: NDArray[np.intp], seed: int) -> None:
@@ -148,21 +149,20 @@ def add_nights(frame: pd.DataFrame, rows: NDArray[np.intp], seed: int) -> None:
     """
     names = ("plmi", "pi", "plmi2", "pi2", "plmw", "peak", "short")
     made = {c: np.full(len(frame), np.nan) for c in names}
-    age, person = frame["age"].to_numpy(), frame["plm_person"].to_numpy()
-    e, drive = frame["e@0"].to_numpy(), frame["plm_drive@0"].to_numpy()
-    male = frame["female"].to_numpy() == 0
+    age, person = frame["age"].to_numpy(), frame["plm_log"].to_numpy()
+    e = frame["e@0"].to_numpy()
     for i in rows:
         rng = np.random.default_rng([seed, 4, int(i)])
-        own = (rng, age[i], person[i], e[i], drive[i])
+        own = (rng, age[i], person[i], e[i])
         for suffix in ("", "2"):
-            onset = night(*own, male=bool(male[i])).onset
+            onset = night(*own).onset
             index, periodicity = scored(onset, 7.5)
             made[f"plmi{suffix}"][i], made[f"pi{suffix}"][i] = index, periodicity
         # density per second of intervals of 15 to 30 s over that of 30 to 90 s and of 8 to 10 s
         count = np.histogram(np.diff(onset), _BINS)[0].astype(float)
         made["peak"][i] = (count[6:9].sum() / 15 + 0.01) / (count[9:].sum() / 60 + 0.01)
         made["short"][i] = (count[1:4].sum() / 6 + 0.01) / (count[4] / 2 + 0.01)
-        wake = night(*own, male=bool(male[i]), hours=1.0, wake=True).onset
+        wake = night(*own, hours=1.0, wake=True).onset
         made["plmw"][i] = scored(wake, 1.0)[0]
     for c, values in made.items():
         frame[c] = values

@@ -106,7 +106,8 @@ def tonic_and_phasic(
                 "del_o": d, "k_p": own * f, "p_group_null": float(np.mean(p >= 0.05)),
                 "p_slope": float(np.mean(slope)), "p_pattern": float(np.mean((p >= 0.05) & slope)),
                 "group_d": float((a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / 2)),
-                "mean_r": float(r.mean()), "slope_occupancy_per_point": _slope(vt[: len(rls)], score),
+                "mean_r": float(r.mean()),
+                "slope_occupancy_per_point": _slope(vt[: len(rls)], score),
             })  # fmt: skip
     return pd.DataFrame(rows)
 

@@ -431,7 +431,8 @@ def _one_sample(
     """Signs of the medians of patients against fixed values, and of the first against controls."""
     e = r.entry
     a, b = _people(world, e, "a", scenario), _people(world, e, "b", scenario)
-    found, rival = [], []
+    found: list[NDArray[Any]] = []
+    rival: list[NDArray[Any]] = []
     for m, level in zip(e["measure"], e["against"], strict=True):
         for frame, out in ((a, found), (b, rival)):
             x = frame[m].to_numpy()[rng.integers(0, len(frame), (count, e["n_a"]))]
@@ -456,7 +457,7 @@ def _family(
     """Share of patients with an affected relative among some, %."""
     n, k = r.entry["n_a"], int(r.entry["relatives"])
     frame = _people(world, r.entry, "a", scenario)
-    hit = frame[[f"kin_{i}" for i in range(k)]].to_numpy(float).any(1)
+    hit: NDArray[np.bool_] = frame[[f"kin_{i}" for i in range(k)]].to_numpy(float).max(1) > 0
     risk = 1 - (1 - world.table("general")["rls"].mean()) ** k
     found = 100 * hit[rng.integers(0, len(hit), (count, n))].mean(1)
     return found, 100 * rng.binomial(n, risk, count) / n, float("nan")

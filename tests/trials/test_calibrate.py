@@ -1,0 +1,90 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from ekbom.disease.model import load
+from ekbom.errors import Refused
+from ekbom.trials import calibrate as cal
+from ekbom.trials.summary import finish, setting, summaries, values_of
+
+P = len(setting().free)
+
+
+def made(x):
+    """Summaries that hang on the unit cube in a known way."""
+    rng = np.random.default_rng(0)
+    names = sorted({t["summary"] for t in setting().targets} - {"csf_ferritin", "csf_transferrin"})
+    slope = rng.normal(size=(P, len(names)))
+    centre = {t["summary"]: (t["value"], t["se"]) for t in setting().targets}
+    y = (x - 0.3) @ slope
+    columns = {k: centre[k][0] + 3 * centre[k][1] * y[:, j] for j, k in enumerate(names)}
+    for word, mean in (("case", -0.4), ("control", 0.0)):
+        columns |= {f"lnb_mean_{word}": np.full(len(x), mean),
+                    f"lnb_var_{word}": np.full(len(x), 0.08)}  # fmt: skip
+    return pd.DataFrame(columns)
+
+
+def test_the_emulator_learns_what_it_is_given():
+    x = cal.design(96, 3)
+    emulator, error = cal.emulate(x, made(x))
+    new = np.random.default_rng(5).random((50, P))
+    truth = made(new)
+    for k, v in emulator(new).items():
+        spread = max(float(np.std(truth[k])), 1e-3)
+        assert np.sqrt(np.mean((v - truth[k]) ** 2)) < 0.1 * spread + 1e-6, k
+        assert error[k] < 0.2 * spread
+
+
+def test_the_calibration_is_seeded_and_narrows_what_the_targets_hold():
+    x = cal.design(64, 3)
+    run = lambda: cal.calibrate(x, made(x), particles=150, generations=5, seed=2, checks=0)  # noqa: E731
+    a, b = run(), run()
+    pd.testing.assert_frame_equal(a.particles, b.particles)
+    assert a.generations["tolerance"].is_monotonic_decreasing
+    assert a.particles["weight"].sum() == pytest.approx(1)
+    assert (a.parameters["q05"] >= a.parameters["prior_low"] - 1e-9).all()
+    assert (a.parameters["q95"] <= a.parameters["prior_high"] + 1e-9).all()
+    assert set(a.parameters["identified"]) <= {"yes", "not identified"}
+    assert (a.parameters["effective_n"] > 10).all()
+    start = cal.distance(finish(cal.emulate(x, made(x))[0](x), 2.0, 2.0), pd.Series(dtype=float))
+    assert a.generations["tolerance"].iloc[-1] < np.median(start)
+
+
+def test_a_run_that_was_stopped_goes_on(monkeypatch):
+    asked = []
+
+    def fake(values, *, n, seed):
+        asked.append(values["w_3"])
+        return {"a": values["w_3"]}
+
+    monkeypatch.setattr(cal, "summaries", fake)
+    first = cal.run_design(4, 7)
+    kept = []
+    again = cal.run_design(6, 7, first, kept.append)
+    assert len(asked) == 6
+    assert [len(k) for k in kept] == [5, 6]
+    pd.testing.assert_frame_equal(again.iloc[:4], first)
+    with pytest.raises(Refused):
+        cal.run_design(3, 7, again)
+
+
+def test_summaries_move_the_way_the_parameters_say():
+    base = values_of(np.full(P, 0.5)) | {"x_asia": -1.0}
+    plain = summaries(base, n=160, patients=16)
+    weaker = summaries(base | {"ec_g3": 0.003, "ec_o": 0.06, "del_o": 0.0}, n=160, patients=16)
+    assert plain["pramipexole"] < weaker["pramipexole"]
+    assert plain["opioid_percent"] < weaker["opioid_percent"]
+    both = finish(plain, base["nu"], base["mu"])
+    assert both["csf_ferritin"] < 0 < both["csf_transferrin"]
+
+
+def test_the_shipped_posterior_is_the_default():
+    from importlib.resources import files
+    import io
+
+    text = files("ekbom.trials.data").joinpath("parameters.tsv").read_text("utf-8")
+    table = pd.read_csv(io.StringIO(text), sep="\t").set_index("parameter")
+    defaults = load().defaults
+    for f in setting().free:
+        if f["kind"] == "model" and f["id"] != "al_aug":
+            assert defaults[f["target"]] == pytest.approx(table.loc[f["id"], "median"], rel=5e-3)
