@@ -79,8 +79,8 @@ def test_summaries_move_the_way_the_parameters_say():
 
 
 def test_the_shipped_posterior_is_the_default():
-    from importlib.resources import files
     import io
+    from importlib.resources import files
 
     text = files("ekbom.trials.data").joinpath("parameters.tsv").read_text("utf-8")
     table = pd.read_csv(io.StringIO(text), sep="\t").set_index("parameter")

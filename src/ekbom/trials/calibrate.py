@@ -3,8 +3,9 @@
 The model is run at a Sobol design over the prior; each summary is emulated by a
 Gaussian process on a linear trend (Rasmussen and Williams 2006, chapter 2);
 sequential Monte Carlo with an adaptive tolerance and Markov moves (Del Moral, Doucet
-and Jasra 2012, doi:10.1007/s11222-011-9271-y) then runs on the emulator, and the model is run once more
-at accepted points to say how far the emulator is off. Rows used here never count.
+and Jasra 2012, doi:10.1007/s11222-011-9271-y) then runs on the emulator, and the model
+is run once more at accepted points to say how far the emulator is off. Rows used here
+never count.
 """
 
 from __future__ import annotations

@@ -49,7 +49,7 @@ def tonic_and_phasic(
     world: World,
     *,
     tonic: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8),
-    phasic: Sequence[float] = (0.0, 0.5, 1.0, 2.0, 4.0),
+    phasic: Sequence[float] = (0.0, 0.1, 0.2, 0.4, 1.0),
     patients: int = 120,
     replicates: int = 4000,
     seed: int = 1,

@@ -82,7 +82,7 @@ def fit_generator(world: World, seed: int = 1) -> tuple[pd.DataFrame, pd.DataFra
     anchors = data("population")["anchor"]
     grid, curves = chance(15.0, seed)
     people = general.assign(general=True, patient=general["rls"] & (general["irls"] >= 10))
-    who = [people.eval(a["where"]).to_numpy(bool) for a in anchors]
+    who = [np.asarray(people.eval(a["where"]), dtype=bool) for a in anchors]
 
     def shares(theta: Array) -> Array:
         rate, sd, male, per_year, slope = theta
@@ -91,16 +91,18 @@ def fit_generator(world: World, seed: int = 1) -> tuple[pd.DataFrame, pd.DataFra
         hazard = hazard + slope * general["plm_drive@0"].to_numpy()
         p = np.where(old, np.interp(hazard, grid, curves["old"]),
                      np.interp(hazard, grid, curves["young"]))  # fmt: skip
-        return np.array([100 * p[w].mean() for w in who])
+        out: Array = np.array([100 * p[w].mean() for w in who])
+        return out
 
     centre, sd = np.array(list(FREE.values())).T
     wanted = np.array([a["share"] for a in anchors])
     error = np.array([a["error"] for a in anchors])
 
     def off(theta: Array) -> Array:
-        return np.r_[(shares(theta) - wanted) / error, (theta - centre) / sd]
+        out: Array = np.r_[(shares(theta) - wanted) / error, (theta - centre) / sd]
+        return out
 
-    found = least_squares(off, centre, diff_step=0.02)
+    found = least_squares(off, centre, diff_step=[0.02] * len(centre))
     jac: Array = np.asarray(found.jac, dtype=np.float64)
     spread = np.sqrt(np.diag(np.linalg.inv(jac.T @ jac)))
     values = found.x.copy()

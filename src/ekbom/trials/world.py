@@ -178,6 +178,17 @@ class World:
 
 
 def error_of(column: str) -> float:
-    """Return the coefficient of variation of the measurement of a column."""
+    """Return the coefficient of variation of the measurement of a column.
+
+    Parameters
+    ----------
+    column : str
+        Read-out, with or without its hour.
+
+    Returns
+    -------
+    float
+        0 for what is no read-out.
+    """
     name = column.split("@")[0]
     return {r.id: r.cv for r in load().readouts}.get(name, 0.0)
