@@ -126,17 +126,14 @@ def movement_facts(table: Mapping[str, Array], k: int) -> dict[str, Any]:
     Returns
     -------
     dict
-        Arguments of :func:`ekbom.disease.plm.night`; the D3 signal of the cord and the
-        sex where the model has them act on movements.
+        Arguments of :func:`ekbom.disease.plm.night`; the effect of the person holds sex
+        and the drive of the hour.
     """
-    facts: dict[str, Any] = {
+    return {
         "age": float(table["age"][k]),
-        "person": float(table["plm_person"][k]),
+        "person": float(table["plm_log"][k]),
         "excitability": float(table["e@0"][k]),
     }
-    if "d3_tone@0" in table:
-        facts |= {"tone": float(table["d3_tone@0"][k]), "male": not table["female"][k]}
-    return facts
 
 
 def irls_answers(rng: np.random.Generator, z: Array, cut: float) -> NDArray[np.int64]:
