@@ -131,7 +131,7 @@ def _week(people: int, seed: int) -> tuple[list[Check], float]:
 def _second(count: int, own: float, seed: int) -> list[Check]:
     if count == 0 or importlib.util.find_spec("roadrunner") is None:
         return []
-    import roadrunner  # type: ignore[import-untyped]
+    import roadrunner  # type: ignore[import-not-found, import-untyped, unused-ignore]
 
     model = load()
     ids = [s.id for s in model.states]
