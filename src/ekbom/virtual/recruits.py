@@ -235,7 +235,12 @@ def compute_reference(design: Design) -> Reference:
     score = model.irls(base.z, cut, rng)
     sick, well = base.rls, ~base.rls
     rows = np.flatnonzero(sick)
-    chosen = rows[recruit(score[rows], design.cohort.irls, len(rows) // 2, rng)]
+    # Recruited as a study recruits, as many from as many people, many times over: a larger
+    # share would empty the bands at the ends, and these would not be a study's patients.
+    few = max(2, _REFERENCE_PEOPLE // design.disease.people_per_patient)
+    chosen = np.concatenate(
+        [rows[recruit(score[rows], design.cohort.irls, few, rng)] for _ in range(40)]
+    )
     phasic, theta = base.phasic[:, 0], base.theta[:, 0]
     return Reference(
         cut=cut,
