@@ -15,6 +15,12 @@ from ekbom.measures.pet._varpro import VB_MAX
 
 # Pairs of the table this nearly parallel are left to the polish.
 _PARALLEL = 1e-10
+# A column that meets the residual by more than this share of both would lower it.
+_MEETS = 1e-6
+#: Where the faster rate of a start lies: groups between these ln rates are tried one by one.
+EDGES = (-3.5, -2.0, -0.5, 0.8)
+#: Pairs whose slower ln rate is below this are a group of their own.
+SLOW = -6.0
 
 
 @njit(cache=True, error_model="numpy")
@@ -124,3 +130,88 @@ def scan(B, G, Gp, q, P, y, pairs, last_fixed, vb_free):  # type: ignore[no-unty
                 best, bi, bj = yy - low, i, j
             need = base - best
     return bi, bj
+
+
+@njit(cache=True, error_model="numpy")
+def starts(B, G, Gp, q, P, y, pairs, vb_free, group, slow, h, hp, where, score):  # type: ignore[no-untyped-def]
+    """Best pair (or row, second index -1) of the table in each group of its faster rate.
+
+    As :func:`scan`, whose faces these are; ``group`` (K,) gives the group of a row, pairs with
+    one of the first ``slow`` rows have the last group. Fills where (groups, 2), score (groups,).
+    """
+    K, F = B.shape
+    yy = hq = qq = 0.0
+    for f in range(F):
+        yy += y[f] * y[f]
+        hq += q[f] * y[f]
+        qq += q[f] * q[f]
+    free = vb_free and qq > 0.0
+    for k in range(K):
+        dot = 0.0
+        for f in range(F):
+            dot += B[k, f] * y[f]
+        h[k] = dot
+        hp[k] = dot - P[k] * hq / qq if free else dot
+    cap = yy - 2.0 * VB_MAX * hq + VB_MAX * VB_MAX * qq
+    for a in range(score.size):
+        score[a] = np.inf
+        where[a, 0] = -1
+    base = yy - hq * hq / qq if free else yy
+    for j in range(K):
+        a = group[j]
+        best, bi, bj = score[a], where[a, 0], where[a, 1]
+        if h[j] > 0.0 and yy - h[j] * h[j] / G[j, j] < best:
+            best, bi, bj = yy - h[j] * h[j] / G[j, j], j, -1
+        if free:
+            vb = (hq - hp[j] / Gp[j, j] * P[j]) / qq
+            low = base - hp[j] * hp[j] / Gp[j, j]
+            if hp[j] > 0.0 and low < best and vb >= 0.0 and vb <= VB_MAX:
+                best, bi, bj = low, j, -1
+            top = h[j] - VB_MAX * P[j]
+            if top > 0.0 and cap - top * top / G[j, j] < best:
+                best, bi, bj = cap - top * top / G[j, j], j, -1
+        tj, mj = hp[j], Gp[j, j] if free else G[j, j]
+        for part in range(2 if pairs else 0):
+            if part == 1:
+                # beside a rate that hardly falls the valley is another one
+                score[a], where[a, 0], where[a, 1] = best, bi, bj
+                a = score.size - 1
+                best, bi, bj = score[a], where[a, 0], where[a, 1]
+            for i in range(slow if part == 0 else 0, j if part == 0 else min(slow, j)):
+                ti, mi, mij = hp[i], Gp[i, i] if free else G[i, i], Gp[i, j] if free else G[i, j]
+                det = mi * mj - mij * mij
+                fall = ti * ti * mj - 2.0 * ti * tj * mij + tj * tj * mi
+                if fall <= (base - best) * det:
+                    continue
+                b1, b2 = ti * mj - tj * mij, tj * mi - ti * mij
+                if free:
+                    vb = (hq - (b1 * P[i] + b2 * P[j]) / det) / qq
+                    if b1 > 0.0 and b2 > 0.0 and vb >= 0.0 and vb <= VB_MAX:
+                        best, bi, bj = base - fall / det, i, j
+                        continue
+                    u, v = h[i] - VB_MAX * P[i], h[j] - VB_MAX * P[j]
+                    low, b1, b2 = _better_pair(u, v, G[i, i], G[j, j], G[i, j])
+                    if b1 > 0.0 and b2 > 0.0 and cap - low < best:
+                        best, bi, bj = cap - low, i, j
+                low, b1, b2 = _better_pair(h[i], h[j], G[i, i], G[j, j], G[i, j])
+                if b1 > 0.0 and b2 > 0.0 and yy - low < best:
+                    best, bi, bj = yy - low, i, j
+        score[a], where[a, 0], where[a, 1] = best, bi, bj
+
+
+@njit(cache=True, error_model="numpy")
+def best_row(table, r):  # type: ignore[no-untyped-def]
+    """Return the row that the residual leans on most, -1 when on none."""
+    size = 0.0
+    for f in range(r.size):
+        size += r[f] * r[f]
+    best, top = -1, _MEETS * np.sqrt(size)
+    for k in range(table.shape[0]):
+        dot = length = 0.0
+        for f in range(r.size):
+            dot += table[k, f] * r[f]
+            length += table[k, f] * table[k, f]
+        value = dot / np.sqrt(length)
+        if value > top:
+            best, top = k, value
+    return best

@@ -27,6 +27,9 @@ _DEPENDENT = 1e-10
 _GRADIENT = 1e-9
 _STEP = 1e-10
 _EXACT = 1e-28
+# Rounds of Gauss-Newton before second derivatives, and the difference they are taken over.
+_SECOND_ORDER = 6
+_DELTA = 1e-4
 
 CONVERGED, STUCK, AT_LIMIT = 0, 1, 2
 
@@ -213,6 +216,7 @@ def polish(lt, n_exp, trap, y, q, vb_free, root, grid, rule, coef):  # type: ign
     Q, R, J = np.empty((3, F)), np.zeros((3, 4)), np.empty((2, F))
     r, state, upper = np.empty(F), np.zeros(3, np.int64), np.empty(3)
     trial, step = np.empty(2), np.zeros(2)
+    bent, held = np.zeros((2, 2)), np.zeros(2, np.bool_)
     free = 1 if trap else n_exp
     yy = 0.0
     for f in range(F):
@@ -222,7 +226,7 @@ def polish(lt, n_exp, trap, y, q, vb_free, root, grid, rule, coef):  # type: ign
     )
     damp = 1e-3
     status = AT_LIMIT
-    for _ in range(_MAX_STEPS):
+    for round_ in range(_MAX_STEPS):
         if rss <= _EXACT * yy:
             status = CONVERGED
             break
@@ -244,7 +248,8 @@ def polish(lt, n_exp, trap, y, q, vb_free, root, grid, rule, coef):  # type: ign
                 g[e] += J[e, f] * r[f]
                 length += J[e, f] * J[e, f]
             outward = (lt[e] <= LN_MIN and g[e] < 0.0) or (lt[e] >= LN_MAX and g[e] > 0.0)
-            if outward or length <= 0.0:
+            held[e] = outward or length <= 0.0
+            if held[e]:
                 g[e] = 0.0
                 for f in range(F):
                     J[e, f] = 0.0
@@ -260,6 +265,32 @@ def polish(lt, n_exp, trap, y, q, vb_free, root, grid, rule, coef):  # type: ign
         before = rss
         size = 0.0
         moved = False
+        if round_ >= _SECOND_ORDER:
+            # noise bends what is left, and steps that do not know it creep along a valley: the
+            # whole second derivative, by differences of the gradient, which is exact on a face
+            for a in range(free):
+                trial[0], trial[1] = lt[0], lt[1]
+                ahead = _DELTA if lt[a] < 0.5 * (LN_MIN + LN_MAX) else -_DELTA
+                trial[a] += ahead
+                evaluate(
+                    trial, n_exp, trap, y, q, vb_free, root, grid, rule, w, A, D, Q, R, coef, r,
+                    state, upper,
+                )  # fmt: skip
+                for b in range(free):
+                    slope = 0.0
+                    for f in range(F):
+                        slope += coef[b] * D[b, f] * r[f]
+                    bent[a, b] = 0.0 if held[a] or held[b] else (g[b] - slope) / ahead
+            if free == 1 or held[0] or held[1]:
+                good = True
+                for a in range(free):
+                    good = good and (held[a] or bent[a, a] > 0.0)
+            else:
+                bent[0, 1] = bent[1, 0] = 0.5 * (bent[0, 1] + bent[1, 0])
+                good = bent[0, 0] > 0.0 and bent[0, 0] * bent[1, 1] > bent[0, 1] * bent[0, 1]
+            if good:
+                H[:] = bent
+                damp = min(damp, 1e-6)
         while damp < 1e12:
             h00, h11, h01 = H[0, 0] * (1.0 + damp), H[1, 1] * (1.0 + damp), H[0, 1]
             det = h00 * h11 - h01 * h01

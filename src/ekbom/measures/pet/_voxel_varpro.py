@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ekbom.measures.pet._scan import _better_pair as better_pair
+from ekbom.measures.pet._scan import SLOW, best_row, starts
 from ekbom.measures.pet._varpro import AT_LIMIT, CONVERGED, LN_MAX, LN_MIN, STUCK, VB_MAX
 from ekbom.measures.pet.compartment import covariance
 
@@ -26,15 +26,11 @@ _ONE_RATE = 1e-3
 # Rounds of Gauss-Newton before second derivatives, and the difference they are taken over.
 _SECOND_ORDER = 5
 _DELTA = 1e-4
-# A column that meets the residual by more than this share of both would lower it.
-_MEETS = 1e-6
 _TRIES = 4
 # A start is tried when its residual sum, on the coarse table, is below this times the best so far.
 _WORTH = 2.0
 # Rounds after which a further start must be this near the best so far to go on.
 _GLANCE, _HOPE = 4, 1.05
-# Where the faster rate of a start lies: groups between these ln rates are tried one by one.
-EDGES = (-3.5, -2.0, -0.5, 0.8)
 
 
 @njit(cache=True, error_model="numpy", inline="always")
@@ -273,85 +269,6 @@ def polish(  # type: ignore[no-untyped-def]
     return rss, AT_LIMIT
 
 
-@njit(cache=True, error_model="numpy")
-def _starts(B, G, Gp, q, P, y, pairs, vb_free, group, h, hp, where, score):  # type: ignore[no-untyped-def]
-    """Best pair (or row, second index -1) of the coarse table in each group of its faster rate.
-
-    As :func:`ekbom.measures.pet._scan.scan`, whose faces these are; ``group`` (K,) gives the
-    group of a row. Fills where (groups, 2) and score (groups,).
-    """
-    K, F = B.shape
-    yy = hq = qq = 0.0
-    for f in range(F):
-        yy += y[f] * y[f]
-        hq += q[f] * y[f]
-        qq += q[f] * q[f]
-    free = vb_free and qq > 0.0
-    for k in range(K):
-        dot = 0.0
-        for f in range(F):
-            dot += B[k, f] * y[f]
-        h[k] = dot
-        hp[k] = dot - P[k] * hq / qq if free else dot
-    cap = yy - 2.0 * VB_MAX * hq + VB_MAX * VB_MAX * qq
-    for a in range(score.size):
-        score[a] = np.inf
-        where[a, 0] = -1
-    base = yy - hq * hq / qq if free else yy
-    for j in range(K):
-        a = group[j]
-        best, bi, bj = score[a], where[a, 0], where[a, 1]
-        if h[j] > 0.0 and yy - h[j] * h[j] / G[j, j] < best:
-            best, bi, bj = yy - h[j] * h[j] / G[j, j], j, -1
-        if free:
-            vb = (hq - hp[j] / Gp[j, j] * P[j]) / qq
-            low = base - hp[j] * hp[j] / Gp[j, j]
-            if hp[j] > 0.0 and low < best and vb >= 0.0 and vb <= VB_MAX:
-                best, bi, bj = low, j, -1
-            top = h[j] - VB_MAX * P[j]
-            if top > 0.0 and cap - top * top / G[j, j] < best:
-                best, bi, bj = cap - top * top / G[j, j], j, -1
-        tj, mj = hp[j], Gp[j, j] if free else G[j, j]
-        for i in range(j if pairs else 0):
-            ti, mi, mij = hp[i], Gp[i, i] if free else G[i, i], Gp[i, j] if free else G[i, j]
-            det = mi * mj - mij * mij
-            fall = ti * ti * mj - 2.0 * ti * tj * mij + tj * tj * mi
-            if fall <= (base - best) * det:
-                continue
-            b1, b2 = ti * mj - tj * mij, tj * mi - ti * mij
-            if free:
-                vb = (hq - (b1 * P[i] + b2 * P[j]) / det) / qq
-                if b1 > 0.0 and b2 > 0.0 and vb >= 0.0 and vb <= VB_MAX:
-                    best, bi, bj = base - fall / det, i, j
-                    continue
-                u, v = h[i] - VB_MAX * P[i], h[j] - VB_MAX * P[j]
-                low, b1, b2 = better_pair(u, v, G[i, i], G[j, j], G[i, j])
-                if b1 > 0.0 and b2 > 0.0 and cap - low < best:
-                    best, bi, bj = cap - low, i, j
-            low, b1, b2 = better_pair(h[i], h[j], G[i, i], G[j, j], G[i, j])
-            if b1 > 0.0 and b2 > 0.0 and yy - low < best:
-                best, bi, bj = yy - low, i, j
-        score[a], where[a, 0], where[a, 1] = best, bi, bj
-
-
-@njit(cache=True, error_model="numpy")
-def _best_row(table, r):  # type: ignore[no-untyped-def]
-    """Return the row that the residual leans on most, -1 when on none."""
-    size = 0.0
-    for f in range(r.size):
-        size += r[f] * r[f]
-    best, top = -1, _MEETS * np.sqrt(size)
-    for k in range(table.shape[0]):
-        dot = length = 0.0
-        for f in range(r.size):
-            dot += table[k, f] * r[f]
-            length += table[k, f] * table[k, f]
-        value = dot / np.sqrt(length)
-        if value > top:
-            best, top = k, value
-    return best
-
-
 @njit(cache=True, error_model="numpy", nogil=True)
 def fit_rows(  # type: ignore[no-untyped-def]
     data, n_exp, vb_free, held, blood, first, step, table, slope,
@@ -393,7 +310,8 @@ def fit_rows(  # type: ignore[no-untyped-def]
     coef, r, lt = np.zeros(3), np.empty(F), np.zeros(2)
     J, active = np.zeros((5, F)), np.zeros(5, np.bool_)
     dots, across = np.empty(coarse_ln.size), np.empty(coarse_ln.size)
-    groups = group.max() + 1
+    groups = group.max() + 2
+    slow = np.searchsorted(coarse_ln, SLOW)
     where, score = np.zeros((groups, 2), np.int64), np.zeros(groups)
     used = 0
     for f in range(F):
@@ -405,8 +323,9 @@ def fit_rows(  # type: ignore[no-untyped-def]
     p = 2 * n_exp + (1 if vb_free else 0)
     for n in range(N):
         y = data[n]
-        _starts(
-            coarse, gram, apart, blood, cross, y, n_exp == 2, vb_free, group, dots, across, where,
+        starts(
+            coarse, gram, apart, blood, cross, y, n_exp == 2, vb_free, group, slow, dots, across,
+            where,
             score,
         )  # fmt: skip
         least = np.inf
@@ -436,7 +355,7 @@ def fit_rows(  # type: ignore[no-untyped-def]
                 if coef[0] > 0.0 and coef[1] > 0.0:
                     break
                 # an amplitude of zero has no slope to follow: which rate would take some?
-                k = _best_row(table, r)
+                k = best_row(table, r)
                 if k < 0:
                     break
                 lt[0 if coef[0] <= 0.0 else 1] = first + k * step

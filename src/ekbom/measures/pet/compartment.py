@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ekbom.measures.pet._scan import scan
+from ekbom.measures.pet._scan import EDGES, SLOW, best_row, scan, starts
 from ekbom.measures.pet._threads import share_rows
 from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, polish
 from ekbom.measures.pet.convolve import Grid, basis, frame_means
@@ -31,6 +31,9 @@ COLUMNS = ("theta1", "theta2", "phi1", "phi2", "vB")
 _SINGULAR = 1e-9
 # ln rates nearer than this are one rate: no scan tells 0.1 % apart.
 _ONE_RATE = 1e-3
+# A valley is looked into when its best pair is below this times the best so far; how often an
+# amplitude that went to zero is tried again.
+_WORTH, _TRIES = 1.5, 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,11 +118,13 @@ def fit_exponentials(
     gram, cross = gram_matrix(table), products(table, blood)
     apart = apart_from(gram, cross, blood)
     clean = np.where(np.isfinite(data), data, 0.0)
+    group = np.searchsorted(EDGES, ln_rate).astype(np.int64)
 
     def work(rows: NDArray[np.int64]) -> None:
         _fit_rows(
-            rows, clean, ln_rate, table, gram, apart, cross, n_exp, trap, vB is None, held, root,
-            blood, grid.whole_blood_mean, grid.arrays, theta, phi, volume, rss, fitted, cov, status,
+            rows, clean, ln_rate, table, gram, apart, cross, group, n_exp, trap, vB is None, held,
+            root, blood, grid.whole_blood_mean, grid.arrays, theta, phi, volume, rss, fitted, cov,
+            status,
         )  # fmt: skip
 
     share_rows(np.flatnonzero(usable), work)
@@ -225,10 +230,69 @@ def covariance(J, use, variance, out):  # type: ignore[no-untyped-def]
     return True
 
 
+@njit(cache=True, error_model="numpy")
+def _best_valley(  # type: ignore[no-untyped-def]
+    lt, coef, y, ln_rate, table, gram, apart, blood, P, group, vb_free, root, grid
+):
+    """Polish the best pair of each group of faster rates; fills lt and coef. Returns rss, status.
+
+    Noise makes more than one valley, and the lowest point of the table need not lie in the
+    deepest.
+    """
+    K = ln_rate.size
+    slow = np.searchsorted(ln_rate, SLOW)
+    h, hp = np.empty(K), np.empty(K)
+    where, score = np.zeros((group.max() + 2, 2), np.int64), np.zeros(group.max() + 2)
+    starts(table, gram, apart, blood, P, y, True, vb_free, group, slow, h, hp, where, score)
+    least, status = np.inf, 1
+    t, c, r = np.zeros(2), np.zeros(3), np.empty(y.size)
+    w = np.empty((grid[1].size, 12))
+    b, d = np.empty(y.size), np.empty(y.size)
+    for _ in range(score.size):
+        a = np.argmin(score)
+        if not score[a] < _WORTH * least:
+            break
+        score[a] = np.inf
+        t[0] = ln_rate[where[a, 0]]
+        # with one column as good as any pair the other rate is anywhere but there
+        t[1] = ln_rate[where[a, 1]] if where[a, 1] >= 0 else t[0] - 1.0
+        if t[1] < ln_rate[0]:
+            t[1] = t[0] + 1.0
+        found, how = polish(t, 2, False, y, blood, vb_free, root, grid, 0.0, c)
+        for _ in range(_TRIES):
+            one = abs(t[0] - t[1]) < _ONE_RATE
+            if c[0] > 0.0 and c[1] > 0.0 and not one:
+                break
+            # an amplitude of zero, or two rates that are one, have no slope to follow: which
+            # rate would take some of the residual?
+            for f in range(y.size):
+                r[f] = y[f] - (c[2] * blood[f] if vb_free else 0.0)
+            for e in range(2):
+                frame_means(
+                    np.exp(t[e]), grid[0], grid[1], grid[2], grid[3], grid[4], grid[5], w, b, d
+                )
+                for f in range(y.size):
+                    r[f] -= c[e] * b[f] * root[f]
+            k = best_row(table, r)
+            if k < 0:
+                break
+            before, l0, l1, c0, c1, c2 = found, t[0], t[1], c[0], c[1], c[2]
+            t[0 if c[0] <= 0.0 else 1] = ln_rate[k]
+            found, how = polish(t, 2, False, y, blood, vb_free, root, grid, 0.0, c)
+            if not found < before:
+                found, t[0], t[1], c[0], c[1], c[2] = before, l0, l1, c0, c1, c2
+                break
+        if found < least:
+            least, status = found, how
+            lt[0], lt[1] = t[0], t[1]
+            coef[0], coef[1], coef[2] = c[0], c[1], c[2]
+    return least, status
+
+
 @njit(cache=True, error_model="numpy", nogil=True)
 def _fit_rows(  # type: ignore[no-untyped-def]
-    rows, data, ln_rate, table, gram, apart, P, n_exp, trap, vb_free, held, root, blood, blood_mean,
-    grid, theta, phi, volume, rss, fitted, cov, status,
+    rows, data, ln_rate, table, gram, apart, P, group, n_exp, trap, vb_free, held, root, blood,
+    blood_mean, grid, theta, phi, volume, rss, fitted, cov, status,
 ):  # fmt: skip
     F = data.shape[1]
     used = 0
@@ -239,13 +303,14 @@ def _fit_rows(  # type: ignore[no-untyped-def]
         n = rows[row]
         y = data[n]
         lt, coef = np.zeros(2), np.zeros(3)
-        i, j = scan(table, gram, apart, blood, P, y, n_exp == 2, trap, vb_free)
-        lt[0] = ln_rate[i]
-        # with one column as good as any pair the other rate is anywhere but there
-        lt[1] = ln_rate[j] if 0 <= j < ln_rate.size else lt[0] - 1.0
-        if lt[1] < ln_rate[0]:
-            lt[1] = lt[0] + 1.0
-        rss[n], status[n] = polish(lt, n_exp, trap, y, blood, vb_free, root, grid, 0.0, coef)
+        if n_exp == 2 and not trap:
+            rss[n], status[n] = _best_valley(
+                lt, coef, y, ln_rate, table, gram, apart, blood, P, group, vb_free, root, grid
+            )
+        else:
+            i, _ = scan(table, gram, apart, blood, P, y, n_exp == 2, trap, vb_free)
+            lt[0] = ln_rate[i]
+            rss[n], status[n] = polish(lt, n_exp, trap, y, blood, vb_free, root, grid, 0.0, coef)
         if n_exp == 2 and not trap:
             if coef[0] > 0.0 and coef[1] > 0.0 and abs(lt[0] - lt[1]) < _ONE_RATE:
                 # two rates that are one are a single tissue: fit that, and say so

@@ -14,6 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ekbom.errors import Refused
 from ekbom.measures.pet import _voxel_varpro, compartment
+from ekbom.measures.pet._scan import EDGES
 from ekbom.measures.pet._threads import share_rows
 from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, VB_MAX
 from ekbom.measures.pet.compartment import Exponentials
@@ -106,7 +107,7 @@ def map_compartments(
     blood = grid.whole_blood_mean * root
     gram, cross = compartment.gram_matrix(coarse), compartment.products(coarse, blood)
     apart = compartment.apart_from(gram, cross, blood)
-    group = np.searchsorted(_voxel_varpro.EDGES, coarse_ln).astype(np.int64)
+    group = np.searchsorted(EDGES, coarse_ln).astype(np.int64)
     end = float(frames.end[-1])
     good = with_signal(y)
     names = [n for n in ("VT", "K1", "k2", "k3", "k4", "BPND", "VND", "vB") if n_exp == 2 or n in (
