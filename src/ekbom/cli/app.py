@@ -36,6 +36,7 @@ app.command("ekbom.cli.legs:app", name="legs", help="Leg movements found, scored
 app.command("ekbom.cli.space:app", name="space", help="Register, warp, label, motion, check.")
 app.command("ekbom.cli.report:report", name="report")
 app.command("ekbom.cli.simulate:simulate", name="simulate")
+app.command("ekbom.cli.power:app", name="power", help="Power and size of a planned study.")
 app.command("ekbom.cli.demo:demo", name="demo")
 app.command("ekbom.cli.validate:app", name="validate", help="Closed loops with known truth.")
 app.command("ekbom.cli.model:app", name="model", help="The disease model: a hypothesis engine.")

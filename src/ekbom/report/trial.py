@@ -56,13 +56,15 @@ def trial_page(
     return made.replace(mark, f"{mark}\n<figure>{power_figure(curve)}</figure>", 1)
 
 
-def power_figure(curve: pd.DataFrame) -> str:
+def power_figure(curve: pd.DataFrame, people: str = "people in all") -> str:
     """Return the power curve as SVG: the same numbers give the same bytes.
 
     Parameters
     ----------
     curve : DataFrame
         ``n power lower upper wanted``.
+    people : str
+        What n counts.
 
     Returns
     -------
@@ -84,7 +86,7 @@ def power_figure(curve: pd.DataFrame) -> str:
         for _, row in curve[curve["wanted"] == "yes"].iterrows():
             axes.axvline(row["n"], color="#D55E00", linewidth=1)
             axes.text(row["n"], 0.03, f" {int(row['n'])}", color="#D55E00")
-        axes.set(xlabel="people in all", ylabel="power", ylim=(0, 1.02))
+        axes.set(xlabel=people, ylabel="power", ylim=(0, 1.02))
         stream = io.StringIO()
         figure.savefig(stream, format="svg", metadata={"Date": None, "Creator": None})
     text = stream.getvalue()
