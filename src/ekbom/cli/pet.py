@@ -43,6 +43,8 @@ def fit(
     reference: str | None = None,
     k2prime: str = "auto",
     window: str | None = None,
+    dose_mbq: Annotated[float | None, Parameter(name="--dose-MBq")] = None,
+    weight_kg: float | None = None,
     tracer: str | None = None,
     units: str | None = None,
     input_units: str | None = None,
@@ -80,7 +82,11 @@ def fit(
     k2prime : str
         Efflux rate of the reference in srtm2, mrtm2 and logan-ref, 1/min, or auto.
     window : str
-        Start and end of the window of suvr in minutes, "40,60".
+        Start and end of the window of suvr and suv in minutes, "40,60".
+    dose_mbq : float
+        Injected activity at injection, MBq; for suv.
+    weight_kg : float
+        Of the person, kg; for suv.
     tracer : str
         Name of the tracer: prints what its file says of the reference region.
     units : str
@@ -93,16 +99,16 @@ def fit(
         11C, 18F ...: lets the model decay within frames as the scanner's correction
         assumes, and makes Poisson weights.
     model : str
-        1tcm, 2tcm, logan, ma1 with blood; srtm, srtm2, frtm, mrtm1, mrtm2, logan-ref,
-        suvr with a reference region; separated by commas.
+        1tcm, 2tcm, logan, ma1, spectral, 2tcm-irreversible, patlak with blood; srtm, srtm2,
+        frtm, mrtm1, mrtm2, logan-ref, suvr with a reference region; suv; separated by commas.
     regions : str
         Names or patterns, separated by commas; all by default.
     tstar : str
-        Minutes from which Logan and MA1 use frames, or auto.
+        Minutes from which Logan, MA1 and Patlak use frames, or auto.
     vb : float
-        Blood volume in Logan and MA1.
+        Blood volume in Logan, MA1 and Patlak.
     compartment_vb : str
-        Blood volume in compartment models: free, or a share.
+        Blood volume in compartment models and spectral analysis: free, or a share.
     parent : str
         Model of the parent fraction.
     input_model : str
@@ -136,11 +142,13 @@ def fit(
         regions = f"{regions},{reference}"
     names, values = _chosen(read.names, read.values, regions, tacs)
     kind = _weights(weights, read.weights is not None, half_life, tacs)
+    volume = _number(compartment_vb, "free", "--compartment-vB")
     settings = _settings(
         model=[name.strip() for name in model.split(",") if name.strip()],
         tstar=_number(tstar, "auto", "--tstar"),
         vB=vb,
-        compartment={"vB": _number(compartment_vb, "free", "--compartment-vB")},
+        compartment={"vB": volume},
+        spectral={"vB": volume},
         parent=parent,
         input=input_model,
         delay=_number(delay, "fit", "--delay"),
@@ -188,6 +196,7 @@ def fit(
         fitted,
         settings,
         weights=read.weights if kind == "column" else None,
+        injected=petread.injected(settings.model, dose_mbq, weight_kg),
     )
     notes += regional.notes
     meta = {"Weights": kind, "Nuclide": nuclide or "n/a"}
@@ -202,7 +211,7 @@ def fit(
     drawn = [
         qc.Drawn(name, one.fitted[: qc.PANELS])
         for name, one in regional.fits.items()
-        if name != "suvr"
+        if name not in ("suvr", "suv")
     ]
     words = qc.settings_words(regional, settings, kind)
     frames = read.frames

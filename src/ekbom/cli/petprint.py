@@ -39,12 +39,11 @@ def show_fits(regional: Regional, shares: Any, choose: str | None) -> None:
     """Print a row a region and model; ``shares`` are Akaike weights in the order of the table."""
     from rich.table import Table as Rich
 
-    columns: tuple[str, ...] = ("VT", "K1", "k2", "k3", "k4", "BPND", "vB")
-    if any("VT" not in one.params for one in regional.fits.values()):
-        columns = (*columns, "R1", "k2prime", "SUVR")
-        used = {name for one in regional.fits.values() for name in one.params}
-        columns = ("VT", *(name for name in columns[1:] if name in used))
-    with_volume = any("VT" in one.params for one in regional.fits.values())
+    used = {name for one in regional.fits.values() for name in one.params}
+    with_volume = "VT" in used
+    columns: tuple[str, ...] = ("K1", "k2", "k3", "k4", "BPND", "vB")
+    others = ("Ki", "IRF60", "R1", "k2prime", "SUVR", "SUV")
+    columns = ("VT", *(name for name in (*columns, *others) if name in used))
     rich = Rich(box=None, header_style="bold", pad_edge=False)
     rich.add_column("region")
     rich.add_column("model")
@@ -64,7 +63,7 @@ def show_fits(regional: Regional, shares: Any, choose: str | None) -> None:
             for name in columns[1:]:
                 estimated = name in one.params and (name != "vB" or "vB" in one.se)
                 cells.append(_digits(one.params[name][row]) if estimated else "")
-            cells.append(f"{one.aicc[row]:.1f}")
+            cells.append("" if one.aicc[row] != one.aicc[row] else f"{one.aicc[row]:.1f}")
             if choose:
                 share = shares[place * count + row]
                 cells.append("" if share != share else f"{share:.2f}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ekbom.errors import Refused
 
 if TYPE_CHECKING:
+    from ekbom.measures.pet.dose import Injected
     from ekbom.measures.pet.frames import Frames
     from ekbom.measures.pet.input_fit import InputFit
     from ekbom.measures.pet.settings import PETSettings
@@ -44,6 +46,28 @@ def read_blood(
     )
     notes += fitted.notes
     return fitted
+
+
+def injected(
+    models: Sequence[str], dose_mbq: float | None, weight_kg: float | None
+) -> Injected | None:
+    """Return what SUV divides by, or ``None`` when nothing asks for SUV."""
+    if "suv" not in models:
+        return None
+    from ekbom.measures.pet.dose import Injected
+
+    for option, value, unit in (("--dose-MBq", dose_mbq, "MBq"), ("--weight-kg", weight_kg, "kg")):
+        if value is None or not value > 0:
+            raise Refused(
+                "SUV needs the injected activity and the weight of the person.",
+                field=option,
+                found="nothing" if value is None else value,
+                expected=f"a number above 0, in {unit}",
+                mend=f"add {option}",
+            )
+    assert dose_mbq is not None
+    assert weight_kg is not None
+    return Injected(dose_mbq, weight_kg, "--dose-MBq", "--weight-kg")
 
 
 def window(text: str) -> list[float]:

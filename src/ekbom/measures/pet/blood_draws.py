@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 
 from ekbom.errors import Refused
 from ekbom.measures.pet import parent as parent_models
-from ekbom.measures.pet.fit import fit
+from ekbom.measures.pet.arterial import fit_arterial
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.input_fit import InputFit, fit_curve
 from ekbom.measures.pet.parent import ParentFit
 from ekbom.measures.pet.plasma import Curve, sample_root
 from ekbom.measures.pet.regional import Regional
-from ekbom.measures.pet.settings import REFERENCE, PETSettings
+from ekbom.measures.pet.settings import BLOODLESS, PETSettings
 
 Array = NDArray[np.float64]
 
@@ -135,16 +135,15 @@ def blood_errors(
     mapping of str to BloodError
         By model with arterial input.
     """
-    models = [name for name in regional.fits if name not in REFERENCE]
+    models = [name for name in regional.fits if name not in BLOODLESS]
     inputs = draw_inputs(fitted, frames, settings.blood_draws, seed)
     outcome: dict[str, list[Array]] = {name: [] for name in models}
     for one in inputs:
         used = one.shifted(regional.delay_min) if regional.delay_min else one
         for name in models:
-            done = fit(
-                values, frames, used, model=name, vB=settings.blood_volume(name),
-                weights=regional.weights, tstar=regional.tstar.get(name),
-                frame_mean=settings.frame_mean,
+            done = fit_arterial(
+                values, frames, used, name, settings, regional.weights,
+                tstar=regional.tstar.get(name), with_se=False,
             )  # fmt: skip
             outcome[name].append(done.params[done.outcome])
     errors = {}

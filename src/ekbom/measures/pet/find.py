@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ekbom.errors import Refused
+from ekbom.measures.pet.io.dose import declared_weight
+from ekbom.measures.pet.io.text import read_json
 from ekbom.measures.pet.settings import PETSettings
 from ekbom.nouns import BidsFile, Files, Inputs, Unit
 
@@ -62,14 +64,24 @@ def inputs(unit: Unit, study: Files, settings: PETSettings) -> Inputs:
         _blood(unit, study, settings, roles)
     way = _curves(unit, study, settings, image, roles)
     permitted = settings.permissions(unit.label)
-    extra = {
+    extra: dict[str, Any] = {
         "blood.sort": permitted.blood.sort,
         "blood.extrapolate": permitted.blood.extrapolate,
         "trust_units": permitted.trust_units,
     }
+    if "suv" in settings.model:
+        extra |= {"weight_kg": _weight(unit, study)}
     if way is None:
         return Inputs(unit, roles, extra)
     return Inputs(unit, roles, {**extra, **way.extra}, way.before)
+
+
+def _weight(unit: Unit, study: Files) -> float | None:
+    """Return the person's weight in kg from the participants table, when its unit is declared."""
+    described = study.root / "participants.json"
+    return declared_weight(
+        study.participant(unit), read_json([described]) if described.is_file() else {}
+    )
 
 
 def segmentation(file: BidsFile) -> str:

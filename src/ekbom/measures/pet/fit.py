@@ -99,8 +99,8 @@ class KineticFit:
 
     @property
     def outcome(self) -> str:
-        """The main outcome: VT, Ki of irreversible models, BPND or SUVR without blood."""
-        return next(name for name in ("Ki", "VT", "BPND", "SUVR") if name in self.params)
+        """The main outcome: VT, Ki of irreversible models, BPND, SUVR or SUV without blood."""
+        return next(name for name in ("Ki", "VT", "BPND", "SUVR", "SUV") if name in self.params)
 
     def interval(self, name: str, level: float = 0.95) -> tuple[Array, Array]:
         """Return limits of a parameter from the t distribution.

@@ -20,12 +20,15 @@ from ekbom.measures.pet.input_fit import InputFit, fit_input
 from ekbom.measures.pet.io.bids import Scan, read_scan
 from ekbom.measures.pet.io.blood import read_blood
 from ekbom.measures.pet.io.bloodstream import read_inputfunction
+from ekbom.measures.pet.io.dose import injected
 from ekbom.measures.pet.io.petprep import read_tacs, read_volumes
+from ekbom.measures.pet.io.text import read_json
 from ekbom.measures.pet.reference_regional import find_reference, reference_notes
 from ekbom.measures.pet.regional import Regional, check_sizes, fit_regions
 from ekbom.measures.pet.regions import Curves, join, tissue_curve
 from ekbom.measures.pet.residuals import residuals
-from ekbom.measures.pet.settings import COMPARTMENT, GRAPHICAL, REFERENCE, PETSettings
+from ekbom.measures.pet.settings import BLOODLESS, GRAPHICAL, REFERENCE, PETSettings
+from ekbom.measures.pet.dose import Injected
 from ekbom.nouns import Files, Inputs, Note, Product, Score, Table, Unit
 
 Array = NDArray[np.float64]
@@ -124,7 +127,7 @@ class PETMeasure:
                 plasma_over_blood=chosen.plasma_over_blood,
                 extrapolate=bool(inputs.extra.get("blood.extrapolate")),
                 needs_whole_blood=any(chosen.blood_volume(m) != 0 for m in chosen.model)
-                or any(m not in REFERENCE for m in chosen.maps.model),
+                or any(m not in BLOODLESS for m in chosen.maps.model),
             )
             notes += fitted.notes
         image = images.load(inputs.files, scan, chosen)
@@ -139,7 +142,10 @@ class PETMeasure:
         row = find_reference(labels, chosen, curves[0].source)
         if row is not None:
             notes += reference_notes(labels[row], chosen.tracer or scan.tracer)
-        regional = fit_regions(values, labels, reference, scan.frames, fitted, chosen)
+        regional = fit_regions(
+            values, labels, reference, scan.frames, fitted, chosen,
+            injected=_injected(inputs, chosen),
+        )  # fmt: skip
         notes += regional.notes
 
         permissions = [note.text for note in notes if note.permission]
@@ -252,6 +258,20 @@ def _read_curves(inputs: Inputs, scan: Scan, settings: PETSettings) -> list[Curv
     return found
 
 
+def _injected(inputs: Inputs, settings: PETSettings) -> Injected | None:
+    if "suv" not in settings.model:
+        return None
+    files = inputs.files["pet_json"]
+    weight = inputs.extra.get("weight_kg")
+    return injected(
+        read_json(files),
+        files[-1],
+        dose_from=settings.dose_from,
+        weight=None if weight is None else float(weight),
+        weight_from="participants.tsv",
+    )
+
+
 def _reference(
     curves: Sequence[Curves], labels: Sequence[str], values: Array, settings: PETSettings
 ) -> Array:
@@ -289,8 +309,13 @@ def _meta(
                 models[model] |= {"WindowMinutes": fit.meta["window_min"]}
         if model in GRAPHICAL:
             models[model]["tstar_min"] = regional.tstar[model]
-        if model in COMPARTMENT:
+        elif model not in BLOODLESS:
             models[model]["FreeParameters"] = fit.n_free
+        if model == "spectral":
+            models[model] |= {k: fit.meta[k] for k in ("BetaRange", "BetaNodes", "BootstrapDraws")}
+        if model == "suv":
+            names = ("window_min", "dose_MBq", "dose_from", "weight_kg", "weight_from")
+            models[model] |= {name: fit.meta[name] for name in names}
     return {
         **scan.meta,
         **blood,
@@ -351,7 +376,7 @@ def _figures(
     said = qc.settings_words(regional, settings, settings.weights)
     mid = scan.frames.mid
     drawn = [
-        qc.Drawn(model, fit.fitted[rows]) for model, fit in regional.fits.items() if model != "suvr"
+        qc.Drawn(model, fit.fitted[rows]) for model, fit in regional.fits.items() if model not in ("suvr", "suv")
     ]
     names = [labels[i].partition(":")[2] for i in rows]
     figures = [] if fitted is None else [qc.blood_figure(fitted)]

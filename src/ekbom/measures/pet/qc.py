@@ -46,6 +46,9 @@ _MODEL_STYLE = {
     "1tcm": (_ORANGE, "-"),
     "ma1": (_BLUE, "--"),
     "logan": (_GREEN, ":"),
+    "spectral": (_PURPLE, "-"),
+    "patlak": (_SKY, "--"),
+    "2tcm-irreversible": (_INK, ":"),
 }
 _STYLE: Any = {
     "svg.hashsalt": "ekbom",
@@ -374,6 +377,8 @@ def settings_words(regional: Regional, settings: PETSettings, weights: str) -> s
         text = f"{model} with v_B {volume if volume == 'free' else format(volume, 'g')}"
         if model in REFERENCE:
             text = f"{model} against {settings.reference}"
+        if model == "suv":
+            text = "suv"
         if model in regional.tstar:
             text += f" from {regional.tstar[model]:.4g} min"
         parts.append(text)

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.errors import Refused
-from ekbom.measures.pet.fit import KineticFit, first_frame, fit
+from ekbom.measures.pet.arterial import fit_arterial
+from ekbom.measures.pet.fit import KineticFit, first_frame
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.input_fit import InputFit
 from ekbom.measures.pet.reference_regional import find_reference, fit_models
 from ekbom.measures.pet.settings import GRAPHICAL, REFERENCE, PETSettings
-from ekbom.measures.pet.tstar import choose_tstar
+from ekbom.measures.pet.tstar import TStar, choose_tstar
+from ekbom.measures.pet.dose import Injected
+from ekbom.measures.pet.uptake import fit_suv
 from ekbom.measures.pet.weights import weights as frame_weights
 from ekbom.nouns import Note
 
@@ -53,6 +56,9 @@ class Regional:
     notes : tuple of Note
     reference : (F,) array or None
         Curve of the reference region, kBq/mL.
+    straight : mapping of str to TStar
+        What each candidate of t* would leave, by graphical model; without those for which
+        nothing could be told.
     """
 
     fits: Mapping[str, KineticFit]
@@ -65,6 +71,7 @@ class Regional:
     weights: Array
     notes: tuple[Note, ...]
     reference: Array | None = None
+    straight: Mapping[str, TStar] = field(default_factory=dict)
 
 
 def fit_regions(
@@ -76,6 +83,7 @@ def fit_regions(
     settings: PETSettings,
     *,
     weights: Array | None = None,
+    injected: Injected | None = None,
 ) -> Regional:
     """Fit every region with every model of the settings.
 
@@ -89,10 +97,12 @@ def fit_regions(
         Curve of a large region: makes the weights and the delay.
     frames : Frames
     blood : InputFit or None
-        ``None`` when every model has a reference region instead.
+        ``None`` when no model reads blood.
     settings : PETSettings
     weights : (F,) array, optional
         Instead of those the settings name.
+    injected : Injected, optional
+        What SUV divides by.
 
     Returns
     -------
@@ -107,6 +117,7 @@ def fit_regions(
     fits: dict[str, KineticFit] = {}
     tstar: dict[str, float] = {}
     count: dict[str, int] = {}
+    straight: dict[str, TStar] = {}
     row = find_reference(labels, settings)
     for model in settings.model:
         if model in REFERENCE:
@@ -116,27 +127,28 @@ def fit_regions(
             tstar |= starts
             count[model] = int(found[model].meta["n_frames"])
             continue
+        if model == "suv":
+            assert injected is not None
+            assert settings.window is not None
+            fits[model] = fit_suv(
+                values, frames, tuple(labels), injected, settings.window, weights
+            )
+            count[model] = int(fits[model].meta["n_frames"])
+            continue
         assert used is not None
-        volume = settings.blood_volume(model)
         start: float | None = None
         if model in GRAPHICAL:
-            start = _tstar(values, frames, used, model, settings, weights)
+            start, told = _tstar(values, frames, used, model, settings, weights)
+            if told is not None:
+                straight[model] = told
             tstar[model] = float(frames.start[min(first_frame(frames, start), frames.n - 1)])
-        fits[model] = fit(
-            values,
-            frames,
-            used,
-            model=model,
-            vB=volume,
-            weights=weights,
-            tstar=start,
-            names=tuple(labels),
-            frame_mean=settings.frame_mean,
+        fits[model] = fit_arterial(
+            values, frames, used, model, settings, weights, tstar=start, names=tuple(labels)
         )
         count[model] = int(fits[model].meta["n_frames"])
     return Regional(
         fits, tuple(labels), used, delay_min, delay, tstar, count, weights, tuple(notes),
-        None if row is None else np.asarray(values[row]),
+        None if row is None else np.asarray(values[row]), straight,
     )  # fmt: skip
 
 
@@ -227,15 +239,22 @@ def _tstar(
     model: str,
     settings: PETSettings,
     weights: Array,
-) -> float:
-    if settings.tstar != "auto":
-        return float(settings.tstar)
-    return choose_tstar(
-        values,
-        frames,
-        used,
-        model=model,
-        vB=settings.vB,
-        weights=weights,
-        frame_mean=settings.frame_mean,
-    ).value
+) -> tuple[float, TStar | None]:
+    """Return t*, and what every candidate of it would leave."""
+    fixed = settings.tstar != "auto"
+    usable = values[np.isfinite(values[:, weights > 0]).all(axis=1)] if fixed else values
+    try:
+        told = choose_tstar(
+            usable,
+            frames,
+            used,
+            model=model,
+            vB=settings.vB,
+            weights=weights,
+            frame_mean=settings.frame_mean,
+        )
+    except Refused:
+        if not fixed:
+            raise
+        return float(settings.tstar), None
+    return (float(settings.tstar) if fixed else told.value), told

@@ -17,7 +17,7 @@ from ekbom.measures.pet.input_fit import InputFit
 from ekbom.measures.pet.io.bids import Scan
 from ekbom.measures.pet.regional import Regional
 from ekbom.measures.pet.regions import Curves
-from ekbom.measures.pet.settings import REFERENCE
+from ekbom.measures.pet.settings import COMPARTMENT, REFERENCE
 from ekbom.nouns import Column, Score, Table
 
 if TYPE_CHECKING:
@@ -41,6 +41,10 @@ OUTCOMES: Mapping[str, str] = {
     "R1": "1",
     "k2a": "1/min",
     "k2prime": "1/min",
+    "Ki": "mL/cm3/min",
+    "V0": "mL/cm3",
+    "IRF60": "mL/cm3/min",
+    "SUV": "g/mL",
 }
 _MEANING = {
     "VT": "Total volume of distribution",
@@ -55,6 +59,10 @@ _MEANING = {
     "k2a": "Apparent rate of transfer from tissue to plasma",
     "k2prime": "Rate of transfer from the reference region to plasma",
     "vB": "Blood volume as a share of tissue volume",
+    "Ki": "Net rate of influx into the irreversible compartment",
+    "V0": "Intercept of the Patlak plot",
+    "IRF60": "Impulse response at 60 minutes",
+    "SUV": "Mean of the window over injected activity per body weight",
 }
 _SHOWN = ("VT", "K1", "k2", "k3", "k4", "BPND", "vB")
 KINPAR: Mapping[str, Column] = {
@@ -71,7 +79,7 @@ KINPAR: Mapping[str, Column] = {
     "rss": Column("Weighted residual sum of squares", "(kBq/mL)^2"),
     "aicc": Column("Corrected Akaike criterion"),
     "akaike_weight": Column("Share of evidence among the compartment models of this table"),
-    "cv_percent": Column("100 VT_se / VT", "%"),
+    "cv_percent": Column("100 SE / estimate of VT; of Ki where the model has no VT", "%"),
     "extrapolated_share": Column("Share of the input's area beyond the last blood sample", "1"),
     "flags": Column("What a reader should doubt, separated by semicolons"),
 }
@@ -85,6 +93,21 @@ REFERENCE_KINPAR: Mapping[str, Column] = {
         for name in ("R1", "k2a", "k2prime", "DVR", "SUVR")
     },
 }
+#: Columns that tables with an irreversible model have beside.
+IRREVERSIBLE_KINPAR: Mapping[str, Column] = {
+    "Ki": Column(_MEANING["Ki"], OUTCOMES["Ki"]),
+    "Ki_se": Column("Standard error of Ki", OUTCOMES["Ki"]),
+    "V0": Column(_MEANING["V0"], OUTCOMES["V0"]),
+}
+#: Columns that tables with spectral analysis have beside.
+SPECTRAL_KINPAR: Mapping[str, Column] = {
+    "IRF60": Column(_MEANING["IRF60"], OUTCOMES["IRF60"]),
+    "IRF60_se": Column("Standard error of IRF60", OUTCOMES["IRF60"]),
+    "slow_share": Column("Share of VT from rates slower than 1 / end of the scan", "1"),
+    "components": Column("Components of the spectrum after joining neighbouring rates", "1"),
+}
+#: Column that tables with SUV have beside.
+UPTAKE_KINPAR: Mapping[str, Column] = {"SUV": Column(_MEANING["SUV"], OUTCOMES["SUV"])}
 
 
 def scores(fit: KineticFit, labels: Sequence[str], keep: Sequence[str] = ()) -> list[Score]:
@@ -151,12 +174,17 @@ def kinpar(
     -------
     Table
         One row a region and model, columns of :data:`KINPAR`, and of
-        :data:`REFERENCE_KINPAR` when a model has a reference region.
+        :data:`REFERENCE_KINPAR`, :data:`IRREVERSIBLE_KINPAR`, :data:`SPECTRAL_KINPAR`
+        or :data:`UPTAKE_KINPAR` when a model needs them.
     """
     rows: list[pd.DataFrame] = []
     columns = {**KINPAR}
     if any(model in REFERENCE for model in regional.fits):
         columns |= REFERENCE_KINPAR
+    if any("Ki" in fit.params for fit in regional.fits.values()):
+        columns |= IRREVERSIBLE_KINPAR
+    columns |= SPECTRAL_KINPAR if "spectral" in regional.fits else {}
+    columns |= UPTAKE_KINPAR if "suv" in regional.fits else {}
     weights = akaike_weights({m: f.aicc[where] for m, f in regional.fits.items()})
     for model, fit in regional.fits.items():
         count = len(curves.names)
@@ -167,8 +195,9 @@ def kinpar(
             return empty if values is None else np.asarray(values[where], dtype=np.float64)
 
         value, error = column("VT", fit.params), column("VT", fit.se)
+        main = "Ki" if "Ki" in fit.params else "VT"
         with np.errstate(divide="ignore", invalid="ignore"):
-            cv = 100 * error / value
+            cv = 100 * column(main, fit.se) / column(main, fit.params)
         rows.append(
             pd.DataFrame(
                 {
@@ -190,6 +219,14 @@ def kinpar(
                     "flags": [";".join(flags) or "n/a" for flags in fit.flags[where]],
                     "BPND_se": column("BPND", fit.se),
                     **{name: column(name, fit.params) for name in list(REFERENCE_KINPAR)[1:]},
+                    "Ki": column("Ki", fit.params),
+                    "Ki_se": column("Ki", fit.se),
+                    "V0": column("V0", fit.params),
+                    "IRF60": column("IRF60", fit.params),
+                    "IRF60_se": column("IRF60", fit.se),
+                    "slow_share": column("extrapolated_share", fit.extra),
+                    "components": column("components", fit.extra),
+                    "SUV": column("SUV", fit.params),
                 }
             )
         )
@@ -216,7 +253,7 @@ def akaike_weights(aicc: Mapping[str, Array]) -> dict[str, Array]:
     dict of str to (N,) array
         Empty when fewer than two models can be compared.
     """
-    models = [name for name in aicc if name in ("1tcm", "2tcm")]
+    models = [name for name in aicc if name in COMPARTMENT]
     if len(models) < 2:
         return {}
     share = select.akaike_weights([aicc[name] for name in models])

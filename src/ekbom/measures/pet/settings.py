@@ -6,13 +6,16 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from ekbom.measures.pet.map_settings import MapsSettings, SpaceSettings
+from ekbom.measures.pet.map_settings import MapsSettings, SpaceSettings, SpectralSettings
 
 Model = Literal[
     "1tcm",
     "2tcm",
+    "2tcm-irreversible",
     "logan",
     "ma1",
+    "patlak",
+    "spectral",
     "srtm",
     "srtm2",
     "frtm",
@@ -20,6 +23,7 @@ Model = Literal[
     "mrtm2",
     "logan-ref",
     "suvr",
+    "suv",
 ]
 Parent = Literal[
     "interpolate",
@@ -33,10 +37,12 @@ Parent = Literal[
 ]
 
 #: Models that estimate the blood volume; the others take it as given.
-COMPARTMENT = ("1tcm", "2tcm")
-GRAPHICAL = ("logan", "ma1")
+COMPARTMENT = ("1tcm", "2tcm", "2tcm-irreversible")
+GRAPHICAL = ("logan", "ma1", "patlak")
 #: Models against a reference region, which need no blood.
 REFERENCE = ("srtm", "srtm2", "frtm", "mrtm1", "mrtm2", "logan-ref", "suvr")
+#: Models that read no blood.
+BLOODLESS = (*REFERENCE, "suv")
 
 
 def _listed(value: Any) -> Any:
@@ -86,12 +92,16 @@ class PETSettings(_Strict):
         default=(), description="parameters to keep (VT, K1 ...); all of them by default"
     )
     tstar: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
-        default="auto", description="minutes: Logan and MA1 use frames that begin here or later"
+        default="auto", description="minutes: Logan, MA1 and Patlak use frames that begin here or later"
     )
     vB: Annotated[float, Field(ge=0, lt=1)] = Field(
-        default=0.05, description="blood volume in Logan and MA1, which cannot estimate it"
+        default=0.05, description="blood volume in Logan, MA1 and Patlak, which cannot estimate it"
     )
     compartment: CompartmentSettings = CompartmentSettings()
+    spectral: SpectralSettings = Field(
+        default=SpectralSettings(),
+        description="basis of regional spectral analysis; that of maps has its own",
+    )
     reference: str | None = Field(
         default=None, description='reference region of models without blood, "gtmseg:cerebellum"'
     )
@@ -101,7 +111,12 @@ class PETSettings(_Strict):
         " from regions with BP_ND above 0.5 by default",
     )
     window: tuple[Annotated[float, Field(ge=0)], Annotated[float, Field(gt=0)]] | None = Field(
-        default=None, description="minutes: start and end of the window of SUVR"
+        default=None, description="minutes: start and end of the window of SUVR and SUV"
+    )
+    dose_from: Literal["InjectedRadioactivity", "RadionuclideTotalDose"] | None = Field(
+        default=None,
+        description="field of the scan's JSON that SUV divides by; must be said when both are"
+        " there and differ",
     )
     blood: Literal["auto", "raw", "bloodstream"] = Field(
         default="auto", description="raw samples, or the input function bloodstream made"
@@ -190,21 +205,26 @@ class PETSettings(_Strict):
         asked = [m for m in (*self.model, *self.maps.model) if m in REFERENCE]
         if asked and self.reference is None:
             raise ValueError(f"{asked[0]} needs a reference region: reference = ...")
-        if "suvr" in asked and (self.window is None or self.window[0] >= self.window[1]):
-            raise ValueError("suvr needs a window: window = [40, 60], minutes")
+        for model in ("suvr", "suv"):
+            if model in (*self.model, *self.maps.model) and (
+                self.window is None or self.window[0] >= self.window[1]
+            ):
+                raise ValueError(f"{model} needs a window: window = [40, 60], minutes")
         return self
 
     @property
     def needs_blood(self) -> bool:
         """Whether any model has arterial input."""
-        return any(m not in REFERENCE for m in (*self.model, *self.maps.model))
+        return any(m not in BLOODLESS for m in (*self.model, *self.maps.model))
 
     def permissions(self, label: str) -> ScanSettings:
         """Return the permissions of one scan (none unless the plan gives them)."""
         return self.scans.get(label, ScanSettings())
 
     def blood_volume(self, model: str) -> float | Literal["free"]:
-        """Return v_B of a model: the compartment's own, or the one given for graphical ones."""
-        if model in REFERENCE:
+        """Return v_B of a model: its own when it can be fitted, or the one given for all others."""
+        if model in BLOODLESS:
             return 0.0
+        if model == "spectral":
+            return self.spectral.vB
         return self.compartment.vB if model in COMPARTMENT else self.vB

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ekbom.errors import Refused
+from ekbom.measures.pet.dose import Injected
+from ekbom.measures.pet.fit import KineticFit
+from ekbom.measures.pet.flags import FlagList
 from ekbom.measures.pet.frames import Frames
 
 Array = NDArray[np.float64]
@@ -109,3 +114,49 @@ def suvr(
             "The reference holds no activity in the window.", field="reference", found=below
         )
     return window_mean(tacs, frames, window) / below
+
+
+def fit_suv(
+    values: Array,
+    frames: Frames,
+    labels: tuple[str, ...],
+    given: Injected,
+    window: tuple[float, float],
+    weights: Array,
+) -> KineticFit:
+    """Return SUV of every region in the form of a fit.
+
+    Parameters
+    ----------
+    values : (N, F) array
+        kBq/mL decay-corrected to injection.
+    frames : Frames
+    labels : tuple of str
+    given : Injected
+    window : (float, float)
+        Minutes.
+    weights : (F,) array
+
+    Returns
+    -------
+    KineticFit
+        ``SUV`` in g/mL, without standard error.
+    """
+    ratio = suv(values, frames, window, dose=given.dose, weight=given.weight)
+    none = np.full(len(labels), np.nan)
+    found = FlagList(len(labels))
+    found.add("no_data", ~np.isfinite(ratio))
+    meta: dict[str, Any] = {
+        "model": "suv",
+        "vB": 0.0,
+        "n_frames": int((weights > 0).sum()),
+        "window_min": list(window),
+        "dose_MBq": given.dose,
+        "dose_from": given.dose_from,
+        "weight_kg": given.weight,
+        "weight_from": given.weight_from,
+    }
+    return KineticFit(
+        "suv", labels, {"SUV": ratio}, {"SUV": none}, {"SUV": "g/mL"}, none, none, 1, 0,
+        found.tuples(), np.full(values.shape, np.nan), weights, meta,
+    )  # fmt: skip

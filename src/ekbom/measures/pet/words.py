@@ -54,6 +54,11 @@ CITATIONS: Mapping[str, str] = {
         " analysis of PET data. J Cereb Blood Flow Metab 16:834-840."
         " doi:10.1097/00004647-199609000-00008"
     ),
+    "patlak": (
+        "Patlak CS, Blasberg RG, Fenstermacher JD (1983). Graphical evaluation of blood-to-brain"
+        " transfer constants from multiple-time uptake data. J Cereb Blood Flow Metab 3:1-7."
+        " doi:10.1038/jcbfm.1983.1"
+    ),
     "varpro": (
         "Golub GH, Pereyra V (1973). The differentiation of pseudo-inverses and nonlinear least"
         " squares problems whose variables separate. SIAM J Numer Anal 10:413-432."
@@ -75,7 +80,11 @@ _MODELS = {
     "1tcm": "the one-tissue compartment model",
     "2tcm": "the two-tissue compartment model",
     "logan": "Logan graphical analysis",
+    "2tcm-irreversible": "the two-tissue compartment model with irreversible binding",
     "ma1": "multilinear analysis MA1",
+    "patlak": "Patlak graphical analysis (Patlak et al. 1983)",
+    "spectral": "spectral analysis (Cunningham and Jones 1993)",
+    "suv": "the standardised uptake value (SUV)",
     "srtm": "the simplified reference tissue model (Lammertsma and Hume 1996)",
     "srtm2": "the simplified reference tissue model with one k2' (SRTM2; Wu and Carson 2002)",
     "frtm": "the full reference tissue model (Lammertsma et al. 1996)",
@@ -96,6 +105,11 @@ _CURVES = {
 }
 
 
+# Models whose main outcome is V_T, and K_i.
+_VOLUMES = ("1tcm", "2tcm", "logan", "ma1", "spectral")
+_INFLUX = ("2tcm-irreversible", "patlak")
+
+
 def methods(settings: PETSettings) -> str:
     """Return the methods paragraph for these settings.
 
@@ -112,11 +126,7 @@ def methods(settings: PETSettings) -> str:
     said = [
         f"Regional time-activity curves{tracer} were analysed with"
         f" {_join([_MODELS[m] for m in settings.model])};"
-        + (
-            " V_T is the total volume of distribution (Innis et al. 2007)."
-            if any(m not in REFERENCE for m in settings.model)
-            else " nomenclature follows Innis et al. (2007)."
-        )
+        + _outcome_words(settings)
     ]
     if settings.needs_blood:
         said.append(_input_words(settings))
@@ -142,6 +152,13 @@ def methods(settings: PETSettings) -> str:
             " parameters eliminated (Golub and Pereyra 1973), blood volume "
             + ("as a free parameter." if volume == "free" else f"fixed at {volume:g}.")
         )
+    if "spectral" in settings.model:
+        said.append(_spectral_words(settings))
+    if "suv" in settings.model and settings.window is not None:
+        low, high = settings.window
+        said.append(
+            f"SUV was the mean from {low:g} to {high:g} min over injected activity per body weight."
+        )
     weights = {
         "poisson": "by the inverse of the expected Poisson variance of a large region",
         "duration": "by their duration",
@@ -152,7 +169,8 @@ def methods(settings: PETSettings) -> str:
         if settings.frame_mean == "decay-weighted"
         else "plain means of the model over each frame"
     )
-    said.append(f"Frames were weighted {weights} and compared with {mean}.")
+    if any(m not in ("suv", "suvr") for m in settings.model):
+        said.append(f"Frames were weighted {weights} and compared with {mean}.")
     if settings.needs_blood:
         said.append(
             "The delay between sampling site and tissue was fitted on the mean curve of the"
@@ -163,17 +181,40 @@ def methods(settings: PETSettings) -> str:
     joined = sum(len(regions) for regions in settings.regions.values())
     if joined:
         said.append(f"{joined} regions were joined from others as volume-weighted means.")
-    said.append(
-        "Standard errors follow from the residuals and the model's derivatives; those of the"
-        " graphical methods are regression errors, which are too small because both axes share"
-        " the noise."
-        if any(m in GRAPHICAL for m in settings.model)
-        else "Standard errors follow from the residuals and the model's derivatives."
-    )
+    if any(m not in ("suv", "suvr", "spectral") for m in settings.model):
+        said.append(
+            "Standard errors follow from the residuals and the model's derivatives; those of the"
+            " graphical methods are regression errors, which are too small because both axes share"
+            " the noise."
+            if any(m in GRAPHICAL for m in settings.model)
+            else "Standard errors follow from the residuals and the model's derivatives."
+        )
     maps = map_words(settings)
     if maps:
         said.append(maps)
     return " ".join(said)
+
+
+def _outcome_words(settings: PETSettings) -> str:
+    named = []
+    if any(m in _VOLUMES for m in settings.model):
+        named.append("V_T is the total volume of distribution")
+    if any(m in _INFLUX for m in settings.model):
+        named.append("K_i is the net rate of influx")
+    if not named:
+        return " nomenclature follows Innis et al. (2007)."
+    return f" {' and '.join(named)} (Innis et al. 2007)."
+
+
+def _spectral_words(settings: PETSettings) -> str:
+    basis = settings.spectral
+    slowest = "1 / end of the scan" if basis.beta_min is None else f"{basis.beta_min:g}/min"
+    volume = "free" if basis.vB == "free" else f"fixed at {basis.vB:g}"
+    return (
+        f"Spectral analysis used {basis.nodes} rates from {slowest} to {basis.beta_max:g}/min,"
+        f" evenly spaced in their logarithm, and a blood volume that was {volume}; its standard"
+        f" errors are those of {basis.draws} draws of a residual bootstrap."
+    )
 
 
 def _reference_words(settings: PETSettings) -> list[str]:
