@@ -39,7 +39,7 @@ def fit(
     /,
     *,
     tacs: Path,
-    input: Path | None = None,
+    input: list[Path] | None = None,
     reference: str | None = None,
     k2prime: str = "auto",
     window: str | None = None,
@@ -72,11 +72,11 @@ def fit(
         Folder for tables and figures.
     tacs : Path
         Curves (TSV): frame_start, frame_end in seconds and one column a region;
-        or StartTime, Duration, Weights and regions.
+        or StartTime, Duration, Weights and regions; or PMOD's .tac.
     input : Path
         Blood (TSV): time, plasma_radioactivity, metabolite_parent_fraction,
-        whole_blood_radioactivity; or time, AIF; or Time, Cpl_metabcorr, Cbl_dispcorr.
-        Not needed when every model has a reference region.
+        whole_blood_radioactivity; or time, AIF; or Time, Cpl_metabcorr, Cbl_dispcorr;
+        or PMOD's .bld, the option once a file. Not needed when no model reads blood.
     reference : str
         Reference region: a column of the curves.
     k2prime : str
@@ -129,12 +129,13 @@ def fit(
     """
     import numpy as np
 
-    from ekbom.measures.pet import qc, results
+    from ekbom.measures.pet import results
     from ekbom.measures.pet.io.plain import read_tacs
+    from ekbom.measures.pet.qc_canvas import PANELS
+    from ekbom.measures.pet.qc_scan import scan_figures
     from ekbom.measures.pet.reference_regional import find_reference, reference_notes
     from ekbom.measures.pet.regional import check_sizes, fit_regions
     from ekbom.measures.pet.regions import Curves, tissue_curve
-    from ekbom.measures.pet.residuals import residuals
 
     half_life = _half_life(nuclide)
     read = read_tacs(tacs, unit=units, decay_corrected=decay_corrected, half_life=half_life)
@@ -165,7 +166,7 @@ def fit(
         notes += reference_notes(names[row], tracer)
     fitted = None
     if settings.needs_blood:
-        if input is None:
+        if not input:
             raise Refused(
                 "The model needs blood.",
                 field="--input",
@@ -185,7 +186,7 @@ def fit(
             notes=notes,
         )
         check_sizes(values, fitted, file=tacs, trust=False, notes=notes)
-    stem = tacs.name.removesuffix(".tsv").removesuffix("_tacs")
+    stem = tacs.name.removesuffix(".tsv").removesuffix(".tac").removesuffix("_tacs")
     whole = Curves(stem, read.names, read.values, None, tacs, {})
     curves = Curves(stem, names, values, None, tacs, {})
     regional = fit_regions(
@@ -208,26 +209,10 @@ def fit(
         share = fitted.extrapolated_share
     kinpar = results.kinpar(regional, curves, slice(None), share, meta)
     table = results.renamed(kinpar, "kinpar")
-    drawn = [
-        qc.Drawn(name, one.fitted[: qc.PANELS])
-        for name, one in regional.fits.items()
-        if name not in ("suvr", "suv")
-    ]
-    words = qc.settings_words(regional, settings, kind)
-    frames = read.frames
-    shown = names[: qc.PANELS]
-    figures = [] if fitted is None else [qc.blood_figure(fitted, name="blood")]
-    figures += [
-        qc.fits_figure(
-            frames.mid, frames.start, frames.end, shown, values[: qc.PANELS], drawn,
-            name="fits", words=words,
-        ),
-    ]  # fmt: skip
-    missed = residuals(values, regional, frames)
-    if missed:
-        figures.append(qc.residuals_figure(frames.mid, missed, name="residuals", words=words))
-    if regional.delay is not None:
-        figures.append(qc.delay_figure(regional.delay, name="delay"))
+    figures = scan_figures(
+        names, values, range(len(names))[:PANELS], regional, fitted, read.frames, settings, kind,
+        prefix="",
+    )  # fmt: skip
     tables = [table]
     if fitted is not None:
         tables.append(results.inputfunction(fitted, None, {}))
@@ -260,13 +245,13 @@ def blood(
     sort_blood: bool = False,
     extrapolate_blood: bool = False,
 ) -> int:
-    """Make the input function of one scan: BLOOD.tsv [AUTOSAMPLER.tsv] OUT.
+    """Make the input function of one scan: BLOOD.tsv [AUTOSAMPLER.tsv] OUT; A.bld B.bld ... OUT.
 
     Parameters
     ----------
     files : Path
-        One or two recordings, then the folder for tables and figures. Units are
-        read from a JSON beside each recording.
+        One or two recordings, or PMOD's .bld files, then the folder for tables and
+        figures. Units are read from a JSON beside each recording, or PMOD's header.
     units : str
         Of the activities, unless the JSON declares them.
     decay_corrected : bool
@@ -290,25 +275,26 @@ def blood(
     """
     import numpy as np
 
-    from ekbom.measures.pet import qc, results
+    from ekbom.measures.pet import results
     from ekbom.measures.pet.blood import inspect
     from ekbom.measures.pet.frames import Frames
     from ekbom.measures.pet.input_fit import fit_input
     from ekbom.measures.pet.io.plain import read_input
+    from ekbom.measures.pet.qc_blood import blood_figure, ratio_figure
 
-    if not 2 <= len(files) <= 3:
+    if len(files) < 2 or files[-1].is_file():
         raise Refused(
-            "The command needs one or two recordings and a folder.",
+            "The command needs blood and a folder.",
             field="arguments",
-            found=f"{len(files)} paths",
-            expected="BLOOD.tsv [AUTOSAMPLER.tsv] OUT",
+            found=", ".join(str(path) for path in files) or "nothing",
+            expected="BLOOD.tsv [AUTOSAMPLER.tsv] OUT, or PMOD's A.bld B.bld ... OUT",
             mend="give the folder for the results last",
         )
     *recordings, out = files
     half_life = _half_life(nuclide)
     data, said = read_input(
         recordings[0],
-        second=recordings[1] if len(recordings) == 2 else None,
+        more=recordings[1:],
         unit=units,
         sort=sort_blood,
         decay_corrected=decay_corrected,
@@ -329,14 +315,15 @@ def blood(
     notes = [*said, *fitted.notes]
     if half_life is not None:
         notes += inspect(data, half_life)
-    stem = recordings[0].name.removesuffix(".tsv").removesuffix("_blood")
+    stem = recordings[0].name.removesuffix(".tsv").removesuffix(".bld").removesuffix("_blood")
     petprint.show_notes(notes)
     petprint.show_blood(fitted)
+    ratio = ratio_figure(fitted, name="ratio")
     _write(
         out,
         stem,
         [results.inputfunction(fitted, None, {}), *results.candidate_tables(fitted)],
-        [qc.blood_figure(fitted, name="blood")],
+        [blood_figure(fitted, name="blood"), *([] if ratio is None else [ratio])],
     )
     return 0
 

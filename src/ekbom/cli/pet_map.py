@@ -30,7 +30,7 @@ def map_(
     /,
     *,
     image: Path,
-    input: Path | None = None,
+    input: list[Path] | None = None,
     json: Path | None = None,
     mask: Path | None = None,
     dseg: Path | None = None,
@@ -65,8 +65,8 @@ def map_(
         Dynamic image (.nii.gz), with its BIDS JSON beside it: frame times, unit, decay.
     input : Path
         Blood (TSV): time, plasma_radioactivity, metabolite_parent_fraction,
-        whole_blood_radioactivity; or time, AIF. Times count from injection. Not needed
-        when every model has a reference region.
+        whole_blood_radioactivity; or time, AIF; or PMOD's .bld, the option once a file.
+        Times count from injection. Not needed when every model has a reference region.
     json : Path
         JSON of the image, when it is not beside it.
     mask : Path
@@ -171,7 +171,7 @@ def map_(
         notes.append(Note("blood-from-injection", text))
     fitted = None
     if settings.needs_blood:
-        if input is None:
+        if not input:
             raise Refused(
                 "The model needs blood.",
                 field="--input",
@@ -180,7 +180,11 @@ def map_(
                 mend="add --input, or use a model with a reference region",
             )
         blood, said = read_input(
-            input, unit=input_units, sort=sort_blood, half_life=scan.frames.half_life
+            input[0],
+            more=input[1:],
+            unit=input_units,
+            sort=sort_blood,
+            half_life=scan.frames.half_life,
         )
         fitted = fit_input(
             blood,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def read_blood(
-    path: Path,
+    paths: Sequence[Path],
     settings: PETSettings,
     frames: Frames,
     *,
@@ -33,7 +33,12 @@ def read_blood(
     from ekbom.measures.pet.io.plain import read_input
 
     blood, said = read_input(
-        path, unit=unit, sort=sort, decay_corrected=decay_corrected, half_life=half_life
+        paths[0],
+        more=paths[1:],
+        unit=unit,
+        sort=sort,
+        decay_corrected=decay_corrected,
+        half_life=half_life,
     )
     notes += said
     fitted = fit_input(

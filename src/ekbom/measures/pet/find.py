@@ -180,7 +180,7 @@ def _curves(
 ) -> NativeWay | None:
     scope = settings.pipeline or "derivatives"
     found: dict[str, BidsFile] = {}
-    for file in study.find(unit, suffix="tacs", extension=".tsv", scope=scope):
+    for file in _tables_of_curves(unit, study, settings, scope):
         name = segmentation(file)
         if name in found:
             _one(
@@ -230,6 +230,39 @@ def _curves(
         if morph is not None:
             roles[f"morph:{name}"] = [morph.path]
     return way
+
+
+def _tables_of_curves(
+    unit: Unit, study: Files, settings: PETSettings, scope: str
+) -> list[BidsFile]:
+    """Return tables of regional curves, without or with the partial volume correction asked for.
+
+    PETPrep writes ``_tacs.tsv``; for a time it wrote ``seg-X_desc-preproc_timeseries.tsv``.
+    A curve of one reference mask (``ref-``) is no segmentation.
+    """
+    files = [
+        *study.find(unit, suffix="tacs", extension=".tsv", scope=scope),
+        *(
+            file
+            for file in study.find(unit, suffix="timeseries", extension=".tsv", scope=scope)
+            if "seg" in file.entities and file.entities.get("desc") == "preproc"
+        ),
+    ]
+    files = [file for file in files if "ref" not in file.entities]
+    wanted = settings.partial_volume
+    chosen = [file for file in files if file.entities.get("pvc") == wanted]
+    if files and not chosen:
+        there = sorted({file.entities.get("pvc", "none") for file in files})
+        raise Refused(
+            f"There are no regional curves of {unit.label} with that partial volume correction.",
+            file=files[0].path.parent,
+            field="measures.pet.partial_volume",
+            found=", ".join(there),
+            expected="no correction" if wanted is None else wanted,
+            mend=f'set partial_volume = "{there[-1]}" in [measures.pet], or leave it out for curves'
+            " without correction",
+        )
+    return chosen
 
 
 def _label_images(

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from ekbom.measures.pet.compartment_maps import map_compartments
 from ekbom.measures.pet.flags import MEANINGS, bits
 from ekbom.measures.pet.frames import Frames
+from ekbom.measures.pet.image_figures import map_figures
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.io.bids import Scan
 from ekbom.measures.pet.io.image import DynamicImage, read_image
 from ekbom.measures.pet.io.native import ToTemplate, read_native
-from ekbom.measures.pet.map_figure import map_figure
 from ekbom.measures.pet.map_settings import MAP_OUTCOMES
 from ekbom.measures.pet.parametric import map_voxels
 from ekbom.measures.pet.reference_regional import map_model
@@ -208,7 +208,7 @@ def maps_of(
         notes.append(_voxel_note(image, fit))
         notes += [Note("map-smoothing", text) for text in said]
         if settings.figures:
-            figures.append(_figure(image, fit, made))
+            figures += map_figures(image, fit, made)
     return Maps(maps, tuple(dict.fromkeys(notes)), figures)
 
 
@@ -449,23 +449,3 @@ def _voxel_note(image: DynamicImage, fit: VoxelFit) -> Note:
     if counts:
         text += "; " + ", ".join(f"{n} {word.replace('_', ' ')}" for word, n in counts.items())
     return Note(f"map-voxels-{fit.model}", text)
-
-
-def _figure(image: DynamicImage, fit: VoxelFit, made: Sequence[Map]) -> Figure:
-    first = next(name for name in ("VT", *fit.params) if name in fit.params)
-    values = image.image(fit.params[first])
-    smoothed = next((m for m in made if m.parameter == first and m.name.count("Smoothed")), None)
-    fwhm = float(smoothed.meta["SmoothingFWHM"]) if smoothed is not None else 0.0
-    calm = None
-    if smoothed is not None and smoothed.values.shape == values.shape:
-        calm = np.asarray(smoothed.values, dtype=np.float64)
-    return map_figure(
-        values,
-        image.grid,
-        smoothed=calm,
-        name=f"desc-{fit.model}_mimap",
-        parameter=first,
-        unit=fit.units[first],
-        model=fit.model,
-        fwhm=fwhm,
-    )

@@ -165,11 +165,14 @@ class InputFunction:
                 raise Refused("The delay leaves no input.", field="delay", found=f"{delay:g} min")
         low, high = self.covers
         moved = float(self.provenance.get("delay_min", "0")) + delay
+        knots = np.concatenate((head, t[keep]))
+        # knots nearer than a rounding step become one by the sum: the later stands for both
+        apart = np.concatenate((np.diff(knots) > 0, [True]))
         return replace(
             self,
-            t=np.concatenate((head, t[keep])),
-            plasma_parent=np.concatenate((start_p, self.plasma_parent[keep])),
-            whole_blood=np.concatenate((start_w, self.whole_blood[keep])),
+            t=knots[apart],
+            plasma_parent=np.concatenate((start_p, self.plasma_parent[keep]))[apart],
+            whole_blood=np.concatenate((start_w, self.whole_blood[keep]))[apart],
             provenance={**self.provenance, "delay_min": f"{moved:.6g}"},
             covers=(max(low + delay, 0.0) if low > 0 else 0.0, high + delay),
         )

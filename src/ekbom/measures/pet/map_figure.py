@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +14,59 @@ from ekbom.space import Grid
 
 Array = NDArray[np.float64]
 
-_COLUMNS = 7
+#: Slices a row.
+COLUMNS = 7
+
+
+class Slices:
+    """Which axial slices of a brain are drawn, and how.
+
+    Parameters
+    ----------
+    values : (X, Y, Z) array
+        A map of the grid; NaN outside the brain.
+    grid : Grid
+        Slices are drawn with the left of the person on the left, whatever the order of storage.
+    """
+
+    def __init__(self, values: Array, grid: Grid) -> None:
+        there = np.isfinite(upright(values, grid))
+        self._grid = grid
+        self._heights = _heights(there)
+        self._sizes = _upright_sizes(grid)
+        self._across = _extent(np.any(there, axis=(1, 2)))
+        self._along = _extent(np.any(there, axis=(0, 2)))
+        self._z0 = float(grid.corners()[:, 2].min())
+
+    def draw(self, axes: Sequence[Any], values: Array, *, titles: bool, **look: Any) -> Any:
+        """Draw one row; return the last image (for its colour bar), ``None`` without slices.
+
+        Parameters
+        ----------
+        axes : sequence of Axes
+            As many as :data:`COLUMNS`.
+        values : (X, Y, Z) array
+        titles : bool
+            Whether the heights stand above.
+        **look
+            Of ``imshow``: colours and their range.
+        """
+        volume = upright(values, self._grid)
+        shown = None
+        for axis in axes:
+            axis.set_axis_off()
+        for axis, k in zip(axes, self._heights, strict=False):
+            shown = axis.imshow(
+                volume[self._across, self._along, k].T,
+                origin="lower",
+                aspect=self._sizes[1] / self._sizes[0],
+                interpolation="nearest",
+                **look,
+            )
+            if titles:
+                height = self._z0 + k * self._sizes[2]
+                axis.set_title(f"{height:.0f} mm", fontsize=8, color="#222222", pad=2)
+        return shown
 
 
 def map_figure(
@@ -52,35 +106,18 @@ def map_figure(
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as Canvas
 
-    rows = [upright(v, grid) for v in ((values,) if smoothed is None else (values, smoothed))]
-    there = np.isfinite(rows[0])
-    finite = rows[0][there]
+    rows = [values] if smoothed is None else [values, smoothed]
+    finite = values[np.isfinite(values)]
     top = float(np.quantile(finite, 0.99)) if finite.size else 1.0
     top = top if top > 0 else 1.0
-    heights = _heights(there)
-    sizes = _upright_sizes(grid)
-    across, along = _extent(np.any(there, axis=(1, 2))), _extent(np.any(there, axis=(0, 2)))
-    z0 = float(grid.corners()[:, 2].min())
-    canvas = Canvas(figsize=(_COLUMNS * 1.25 + 0.7, 1.6 * len(rows)), dpi=110, facecolor="white")
+    slices = Slices(values, grid)
+    canvas = Canvas(figsize=(COLUMNS * 1.25 + 0.7, 1.6 * len(rows)), dpi=110, facecolor="white")
     FigureCanvasAgg(canvas)
-    axes = canvas.subplots(len(rows), _COLUMNS, squeeze=False)
+    axes = canvas.subplots(len(rows), COLUMNS, squeeze=False)
     canvas.subplots_adjust(0.005, 0.01, 0.925, 0.92, 0.03, 0.05)
     shown = None
     for r, volume in enumerate(rows):
-        for c, k in enumerate(heights):
-            axis = axes[r, c]
-            axis.set_axis_off()
-            shown = axis.imshow(
-                volume[across, along, k].T,
-                origin="lower",
-                aspect=sizes[1] / sizes[0],
-                vmin=0.0,
-                vmax=top,
-                cmap="viridis",
-                interpolation="nearest",
-            )
-            if r == 0:
-                axis.set_title(f"{z0 + k * sizes[2]:.0f} mm", fontsize=8, color="#222222", pad=2)
+        shown = slices.draw(axes[r], volume, titles=r == 0, vmin=0.0, vmax=top, cmap="viridis")
     if shown is not None:
         bar = canvas.colorbar(shown, cax=canvas.add_axes((0.935, 0.08, 0.012, 0.8)))
         bar.ax.tick_params(labelsize=7)
@@ -143,5 +180,5 @@ def _heights(there: NDArray[np.bool_]) -> list[int]:
     if not levels.size:
         return [there.shape[2] // 2]
     low, high = levels[0], levels[-1]
-    places = np.linspace(low, high, _COLUMNS + 2)[1:-1]
+    places = np.linspace(low, high, COLUMNS + 2)[1:-1]
     return sorted({round(float(z)) for z in places})

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from ekbom.errors import Refused
-from ekbom.measures.pet import find, images, qc, results, words
+from ekbom.measures.pet import find, images, results, words
 from ekbom.measures.pet.blood import BloodData, inspect
 from ekbom.measures.pet.blood_draws import blood_errors
 from ekbom.measures.pet.dispersion import undisperse
+from ekbom.measures.pet.dose import Injected
 from ekbom.measures.pet.input_fit import InputFit, fit_input
 from ekbom.measures.pet.io.bids import Scan, read_scan
 from ekbom.measures.pet.io.blood import read_blood
@@ -23,12 +24,12 @@ from ekbom.measures.pet.io.bloodstream import read_inputfunction
 from ekbom.measures.pet.io.dose import injected
 from ekbom.measures.pet.io.petprep import read_tacs, read_volumes
 from ekbom.measures.pet.io.text import read_json
+from ekbom.measures.pet.qc_canvas import PANELS
+from ekbom.measures.pet.qc_scan import scan_figures
 from ekbom.measures.pet.reference_regional import find_reference, reference_notes
 from ekbom.measures.pet.regional import Regional, check_sizes, fit_regions
 from ekbom.measures.pet.regions import Curves, join, tissue_curve
-from ekbom.measures.pet.residuals import residuals
 from ekbom.measures.pet.settings import BLOODLESS, GRAPHICAL, REFERENCE, PETSettings
-from ekbom.measures.pet.dose import Injected
 from ekbom.nouns import Files, Inputs, Note, Product, Score, Table, Unit
 
 Array = NDArray[np.float64]
@@ -372,25 +373,10 @@ def _figures(
     scan: Scan,
     settings: PETSettings,
 ) -> list[Any]:
-    rows = _shown(curves)
-    said = qc.settings_words(regional, settings, settings.weights)
-    mid = scan.frames.mid
-    drawn = [
-        qc.Drawn(model, fit.fitted[rows]) for model, fit in regional.fits.items() if model not in ("suvr", "suv")
-    ]
-    names = [labels[i].partition(":")[2] for i in rows]
-    figures = [] if fitted is None else [qc.blood_figure(fitted)]
-    figures += [
-        qc.fits_figure(
-            mid, scan.frames.start, scan.frames.end, names, values[rows], drawn, words=said
-        )
-    ]
-    missed = residuals(values, regional, scan.frames)
-    if missed:
-        figures.append(qc.residuals_figure(mid, missed, words=said))
-    if regional.delay is not None:
-        figures.append(qc.delay_figure(regional.delay))
-    return figures
+    names = [label.partition(":")[2] for label in labels]
+    return scan_figures(
+        names, values, _shown(curves), regional, fitted, scan.frames, settings, settings.weights
+    )
 
 
 def _shown(curves: Sequence[Curves]) -> list[int]:
@@ -414,7 +400,7 @@ def _shown(curves: Sequence[Curves]) -> list[int]:
             else (False, 0.0, i)
         ),
     )
-    return [offset + i for i in order[: qc.PANELS]]
+    return [offset + i for i in order[:PANELS]]
 
 
 def _once(notes: Sequence[Note]) -> tuple[Note, ...]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.arterial import fit_arterial
+from ekbom.measures.pet.dose import Injected
 from ekbom.measures.pet.fit import KineticFit, first_frame
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
@@ -18,7 +19,6 @@ from ekbom.measures.pet.input_fit import InputFit
 from ekbom.measures.pet.reference_regional import find_reference, fit_models
 from ekbom.measures.pet.settings import GRAPHICAL, REFERENCE, PETSettings
 from ekbom.measures.pet.tstar import TStar, choose_tstar
-from ekbom.measures.pet.dose import Injected
 from ekbom.measures.pet.uptake import fit_suv
 from ekbom.measures.pet.weights import weights as frame_weights
 from ekbom.nouns import Note
@@ -130,9 +130,7 @@ def fit_regions(
         if model == "suv":
             assert injected is not None
             assert settings.window is not None
-            fits[model] = fit_suv(
-                values, frames, tuple(labels), injected, settings.window, weights
-            )
+            fits[model] = fit_suv(values, frames, tuple(labels), injected, settings.window, weights)
             count[model] = int(fits[model].meta["n_frames"])
             continue
         assert used is not None

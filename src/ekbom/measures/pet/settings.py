@@ -92,7 +92,8 @@ class PETSettings(_Strict):
         default=(), description="parameters to keep (VT, K1 ...); all of them by default"
     )
     tstar: Annotated[float, Field(gt=0)] | Literal["auto"] = Field(
-        default="auto", description="minutes: Logan, MA1 and Patlak use frames that begin here or later"
+        default="auto",
+        description="minutes: Logan, MA1 and Patlak use frames that begin here or later",
     )
     vB: Annotated[float, Field(ge=0, lt=1)] = Field(
         default=0.05, description="blood volume in Logan, MA1 and Patlak, which cannot estimate it"
@@ -159,6 +160,11 @@ class PETSettings(_Strict):
     )
     pipeline: str | None = Field(
         default=None, description="derivative that holds the curves, when there are several"
+    )
+    partial_volume: str | None = Field(
+        default=None,
+        description="pvc- entity of the curves (PETPrep's partial volume correction); those"
+        " without correction by default",
     )
     reconstruction: str | None = Field(
         default=None, description="rec- entity of the image, when there are several"

@@ -125,8 +125,7 @@ def methods(settings: PETSettings) -> str:
     tracer = f" of {settings.tracer}" if settings.tracer else ""
     said = [
         f"Regional time-activity curves{tracer} were analysed with"
-        f" {_join([_MODELS[m] for m in settings.model])};"
-        + _outcome_words(settings)
+        f" {_join([_MODELS[m] for m in settings.model])};" + _outcome_words(settings)
     ]
     if settings.needs_blood:
         said.append(_input_words(settings))

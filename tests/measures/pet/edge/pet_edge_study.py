@@ -55,8 +55,12 @@ def true_vt(region: str) -> float:
 
 
 def tissue(region: str) -> np.ndarray:
+    """Frame means (kBq/mL) of a region."""
+    return tissue_of(*TRUTH[region])
+
+
+def tissue_of(k1: float, k2: float, k3: float, k4: float, v_b: float) -> np.ndarray:
     """Frame means (kBq/mL) of the two-tissue model by the trapezoid rule on a fine grid."""
-    k1, k2, k3, k4, v_b = TRUTH[region]
     t, plasma, fraction, whole = blood_curves()
     grid = np.arange(0, 82 * 600 + 1) * STEP
     knots = np.concatenate(([0.0], t / 60))

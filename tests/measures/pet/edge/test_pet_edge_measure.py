@@ -240,7 +240,7 @@ def test_figures_have_the_same_bytes_each_time_and_captions(made: Made) -> None:
     made.settings["figures"] = True
     one, two = made.run(), made.run()
     names = [f.name for f in one.figures]
-    assert names == ["desc-blood", "desc-fits", "desc-residuals", "desc-delay"]
+    assert names == ["desc-blood", "desc-ratio", "desc-fits", "desc-residuals", "desc-delay"]
     assert [f.data for f in one.figures] == [f.data for f in two.figures]
     assert all(f.data.startswith(b"<?xml") and f.caption for f in one.figures)
 

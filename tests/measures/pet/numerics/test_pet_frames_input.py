@@ -120,3 +120,15 @@ def test_shift_keeps_a_step():
     assert step.shifted(0.0) is step
     with pytest.raises(Refused, match="delay"):
         step.shifted(np.nan)
+
+
+@pytest.mark.parametrize("delay", [0.277, -0.0277])
+def test_knots_nearer_than_rounding_survive_a_delay(delay):
+    """A fitted start of 1e-18 min and the knot at 0 are one knot after any shift."""
+    t = np.array([0.0, 1e-18, 0.0277, 0.0277 * (1 + 3e-16), 1.0, 60.0])
+    c = np.array([0.0, 0.0, 2.0, 2.0, 10.0, 1.0])
+    curve = InputFunction(t, c, 0.8 * c)
+    moved = curve.shifted(delay)
+    assert (np.diff(moved.t) > 0).all()
+    probe = np.linspace(0.5, 50, 40)
+    np.testing.assert_allclose(moved.at(probe), curve.at(probe - delay), rtol=1e-12)

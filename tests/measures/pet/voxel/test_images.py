@@ -286,11 +286,12 @@ def test_same_bytes_again_and_a_figure_a_model(root):
         assert a.values.tobytes() == b.values.tobytes()
     drawn = [f for f in one.figures if f.kind == "png"]
     again = [f for f in two.figures if f.kind == "png"]
-    assert [f.name for f in drawn] == [f"desc-{m}_mimap" for m in ("logan", "ma1", "spectral")]
+    names = [f.name for f in drawn if "Quality" not in f.name]
+    assert names == [f"desc-{m}_mimap" for m in ("logan", "ma1", "spectral")]
     for a, b in zip(drawn, again, strict=True):
         assert a.data == b.data
         assert a.data.startswith(b"\x89PNG")
-        assert "left is left" in a.caption
+        assert "left is left" in a.caption or "What to doubt" in a.caption
 
 
 def test_the_methods_say_what_was_done():

@@ -143,7 +143,7 @@ def _series(
             found="n/a",
             expected="seconds from TimeZero",
         )
-    order = _order(seconds, path, sort, notes)
+    order = sample_order(seconds, path, sort, notes)
     t = (seconds[order] - injection_s) / 60
     found: dict[str, tuple[Array, Array]] = {}
     for column in (WHOLE, PLASMA, FRACTION):
@@ -166,7 +166,28 @@ def _series(
     return found
 
 
-def _order(seconds: Array, path: Path, sort: bool, notes: list[Note]) -> NDArray[np.intp]:
+def sample_order(seconds: Array, path: Path, sort: bool, notes: list[Note]) -> NDArray[np.intp]:
+    """Return the order of the samples; one that is not that of the file needs permission.
+
+    Parameters
+    ----------
+    seconds : (N,) array
+    path : Path
+        For messages.
+    sort : bool
+        The permission.
+    notes : list of Note
+        A used permission is appended.
+
+    Returns
+    -------
+    (N,) int array
+
+    Raises
+    ------
+    Refused
+        When times do not increase and no permission is given.
+    """
     wrong = np.flatnonzero(np.diff(seconds) <= 0)
     if wrong.size == 0:
         return np.arange(seconds.size)

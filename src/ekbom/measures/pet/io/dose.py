@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from ekbom.errors import Refused
-from ekbom.measures.pet.io import units
 from ekbom.measures.pet.dose import Injected
+from ekbom.measures.pet.io import units
 
 #: Fields that may hold the injected activity.
 DOSES = ("InjectedRadioactivity", "RadionuclideTotalDose")

@@ -16,6 +16,8 @@ from ekbom.measures.pet.io.text import read_json, read_tsv
 Array = NDArray[np.float64]
 
 _TIME_TOLERANCE_S = 0.5
+# Columns of the frame times, as versions of PETPrep have called them.
+_TIMES = (("frame_start", "frame_end"), ("FrameTimesStart", "FrameTimesEnd"))
 
 
 def read_tacs(
@@ -26,7 +28,8 @@ def read_tacs(
     Parameters
     ----------
     path : Path
-        TSV with ``frame_start``, ``frame_end`` (s) and one column a region.
+        TSV with ``frame_start``, ``frame_end`` (or ``FrameTimesStart``, ``FrameTimesEnd``;
+        s) and one column a region.
     scan : Scan
         Frames, unit and decay of the image.
     sidecars : sequence of Path
@@ -46,12 +49,13 @@ def read_tacs(
         When the frames are not those of the image.
     """
     table = read_tsv(path)
-    start, end = table.numbers("frame_start"), table.numbers("frame_end")
+    times = next((pair for pair in _TIMES if set(pair) <= set(table.columns)), _TIMES[0])
+    start, end = (table.numbers(name) for name in times)
     if start.size != scan.start_s.size:
         raise Refused(
             "The curves have not as many frames as the image.",
             file=path,
-            field="frame_start",
+            field=times[0],
             found=f"{start.size} frames",
             expected=f"{scan.start_s.size} frames ({scan.file.name})",
             mend="make the curves again from this image, or correct FrameTimesStart",
@@ -63,12 +67,12 @@ def read_tacs(
         raise Refused(
             "The frames of the curves are not those of the image.",
             file=path,
-            field=f"frame_start, row {i + 1}",
+            field=f"{times[0]}, row {i + 1}",
             found=f"{start[i]:g} to {end[i]:g} s",
             expected=f"{scan.start_s[i]:g} to {scan.end_s[i]:g} s ({scan.file.name})",
             mend="frame times are seconds from TimeZero in both files",
         )
-    names = tuple(name for name in table.columns if name not in ("frame_start", "frame_end"))
+    names = tuple(name for name in table.columns if name not in times)
     if not names:
         raise Refused("The table holds no region.", file=path, expected="one column a region")
     values = np.array([table.numbers(name) for name in names])

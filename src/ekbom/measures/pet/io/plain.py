@@ -4,13 +4,15 @@
 |---|---|
 | ``frame_start``, ``frame_end`` (s), one column a region | ``time`` (s), ``plasma_radioactivity``, ``metabolite_parent_fraction``, ``whole_blood_radioactivity`` |
 | ``StartTime``, ``Duration`` (s), ``Times``, ``Weights``, regions | ``Time`` (s), ``Cpl_metabcorr``, ``Cbl_dispcorr`` |
+| PMOD ``.tac`` | PMOD ``.bld``, one or several |
 | | ``time`` (s), ``AIF``, ``whole_blood_radioactivity`` |
 
-Units stand in a JSON beside the file or are said by the caller.
+Units stand in a JSON beside the file, in the header (PMOD), or are said by the caller.
 """  # noqa: E501 - a table
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from numpy.typing import NDArray
 from ekbom.errors import Refused
 from ekbom.measures.pet.blood import BloodData
 from ekbom.measures.pet.frames import Frames
-from ekbom.measures.pet.io import units
+from ekbom.measures.pet.io import pmod, units
 from ekbom.measures.pet.io.blood import FRACTION, PLASMA, WHOLE, read_blood
 from ekbom.measures.pet.io.bloodstream import read_inputfunction
 from ekbom.measures.pet.io.text import Tsv, read_json, read_tsv
@@ -30,7 +32,8 @@ Array = NDArray[np.float64]
 
 _BIDS = ("frame_start", "frame_end")
 _KINFITR = ("StartTime", "Duration")
-_NOT_REGIONS = {*_BIDS, *_KINFITR, "Times", "Weights", "frame_mid", "frame_duration"}
+_PETPREP = ("FrameTimesStart", "FrameTimesEnd")
+_NOT_REGIONS = {*_BIDS, *_PETPREP, *_KINFITR, "Times", "Weights", "frame_mid", "frame_duration"}
 
 
 @dataclass(frozen=True)
@@ -80,9 +83,14 @@ def read_tacs(
     Refused
         For layout, unit, undeclared decay and frame times.
     """
-    table = read_tsv(path)
     notes: list[Note] = []
-    start, end = _frames(table)
+    exchanged = pmod.read_tac(path, unit=unit) if pmod.is_pmod(path) else None
+    table = read_tsv(path) if exchanged is None else None
+    if table is not None:
+        start, end = _frames(table)
+    else:
+        assert exchanged is not None
+        start, end = exchanged.start_s, exchanged.end_s
     if decay_corrected is None:
         raise Refused(
             "It is not declared whether the curves are decay-corrected.",
@@ -112,12 +120,18 @@ def read_tacs(
         )
     except Refused as no:
         raise _in_file(no, path) from None
-    factor = units.concentration(_declared(path, unit, notes), file=path, field="--units")
-    names = tuple(name for name in table.columns if name not in _NOT_REGIONS)
-    if not names:
-        raise Refused("The table holds no region.", file=path, expected="one column a region")
-    values = frames.to_injection(np.array([table.numbers(n)[keep] for n in names]) * factor)
-    weights = table.numbers("Weights")[keep] if "Weights" in table.columns else None
+    weights = None
+    if table is not None:
+        factor = units.concentration(_declared(path, unit), file=path, field="--units")
+        names = tuple(name for name in table.columns if name not in _NOT_REGIONS)
+        if not names:
+            raise Refused("The table holds no region.", file=path, expected="one column a region")
+        values = np.array([table.numbers(n)[keep] for n in names]) * factor
+        weights = table.numbers("Weights")[keep] if "Weights" in table.columns else None
+    else:
+        assert exchanged is not None
+        names, values = exchanged.names, exchanged.values[:, keep]
+    values = frames.to_injection(values)
     if not decay_corrected:
         frames = Frames(frames.start, frames.end, frames.half_life)
         notes.append(Note("image-decay-corrected-here", "the curves were decay-corrected here"))
@@ -127,7 +141,7 @@ def read_tacs(
 def read_input(
     path: Path,
     *,
-    second: Path | None = None,
+    more: Sequence[Path] = (),
     unit: str | None,
     sort: bool = False,
     decay_corrected: bool = True,
@@ -138,8 +152,9 @@ def read_input(
     Parameters
     ----------
     path : Path
-    second : Path, optional
-        Another recording (automatic sampler) of the same scan, BIDS columns.
+    more : sequence of Path
+        Other files of the same scan: one with BIDS columns (automatic sampler), or further
+        ``.bld`` files of PMOD.
     unit : str or None
         Of activities, unless a JSON beside the file declares it.
     sort : bool
@@ -160,8 +175,21 @@ def read_input(
     Refused
         For layout, units, times and contradictions.
     """
-    table = read_tsv(path)
     notes: list[Note] = []
+    if pmod.is_pmod(path):
+        blood, said = pmod.read_bld((path, *more), unit=unit, sort=sort)
+        return _finished(blood, decay_corrected, half_life, path, list(said))
+    if len(more) > 1:
+        raise Refused(
+            "There are more blood files than one scan has.",
+            file=path,
+            field="--input",
+            found=f"{1 + len(more)} files",
+            expected="one recording, or two (manual, automatic sampler); only .bld files of PMOD"
+            " come as one series a file",
+        )
+    second = more[0] if more else None
+    table = read_tsv(path)
     if {"Time", "Cpl_metabcorr"} <= set(table.columns):
         blood = _kinfitr_blood(table, path, unit, notes)
     elif {"time", "AIF"} <= set(table.columns):
@@ -181,9 +209,15 @@ def read_input(
             field="header",
             found=", ".join(list(table.columns)[:8]),
             expected=f"time, {PLASMA}, {FRACTION}, {WHOLE}; or time, AIF, {WHOLE};"
-            " or Time, Cpl_metabcorr, Cbl_dispcorr",
+            " or Time, Cpl_metabcorr, Cbl_dispcorr; or PMOD's sample-time[seconds] ...",
             mend="rename the columns",
         )
+    return _finished(blood, decay_corrected, half_life, path, notes)
+
+
+def _finished(
+    blood: BloodData, decay_corrected: bool, half_life: float | None, path: Path, notes: list[Note]
+) -> tuple[BloodData, tuple[Note, ...]]:
     if not decay_corrected:
         blood = _corrected(blood, half_life, path)
         notes.append(Note("blood-decay-corrected-here", "the blood was decay-corrected here"))
@@ -194,6 +228,8 @@ def _frames(table: Tsv) -> tuple[Array, Array]:
     columns = set(table.columns)
     if set(_BIDS) <= columns:
         return table.numbers(_BIDS[0]), table.numbers(_BIDS[1])
+    if set(_PETPREP) <= columns:
+        return table.numbers(_PETPREP[0]), table.numbers(_PETPREP[1])
     if set(_KINFITR) <= columns:
         start = table.numbers(_KINFITR[0])
         return start, start + table.numbers(_KINFITR[1])
@@ -202,14 +238,15 @@ def _frames(table: Tsv) -> tuple[Array, Array]:
         file=table.path,
         field="header",
         found=", ".join(list(table.columns)[:8]),
-        expected="frame_start, frame_end, or StartTime, Duration (s), then one column a region",
+        expected="frame_start, frame_end, or StartTime, Duration (s), then one column a region;"
+        " or PMOD's start[seconds], end[kBq/cc]",
         mend="add or rename the columns of the frame times",
     )
 
 
 def _kinfitr_blood(table: Tsv, path: Path, unit: str | None, notes: list[Note]) -> BloodData:
     # "metabcorr" and "dispcorr" in the names say it: both corrections were made, never twice
-    factor = units.concentration(_declared(path, unit, notes), file=path, field="--units")
+    factor = units.concentration(_declared(path, unit), file=path, field="--units")
     t = table.numbers("Time") / 60
     notes.append(
         Note("blood-corrected-before", f"{path.name} is corrected for metabolites already")
@@ -225,7 +262,7 @@ def _kinfitr_blood(table: Tsv, path: Path, unit: str | None, notes: list[Note]) 
     )
 
 
-def _declared(path: Path, unit: str | None, notes: list[Note]) -> object:
+def _declared(path: Path, unit: str | None) -> object:
     """Unit of a JSON beside the file, else the one the caller said; both must agree."""
     sidecar = path.with_suffix(".json")
     declared = read_json([sidecar]).get("Units") if sidecar.is_file() else None

@@ -147,6 +147,17 @@ def column_field(metadata: Mapping[str, Any], column: str, key: str) -> Any:
     return unwrap(entry.get(key)) if isinstance(entry, Mapping) else None
 
 
+def lines_of(path: Path) -> list[str]:
+    """Return the lines of a text file.
+
+    Raises
+    ------
+    Refused
+        When the file cannot be read or is not UTF-8.
+    """
+    return _text(path).splitlines()
+
+
 def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
