@@ -114,6 +114,17 @@ def test_stopping_does_not_depend_on_chunks_or_threads(weak, monkeypatch):
     # the last draw is the one at which the slowest of them was reached for the 20th time
     counts = [(null[1:] >= null[0] * (1 - 1e-5)).sum() for null in plain.nulls.values()]
     assert min(counts) == 20
+    maps, ball = Exchanged(values, question.model, settings), np.arange(100) < 30
+    how = {"forming": 2.0, "df": 18, "enough": 20, "volumes": [("ball", ball)]}
+    all_of_them, each = (
+        permute_maps(maps, lattice(mask), settings, **how, alone=alone) for alone in (False, True)
+    )
+    for key, null in each.nulls.items():
+        np.testing.assert_array_equal(null, all_of_them.nulls[key][: len(null)])
+        assert (null[1:] >= null[0] * (1 - 1e-5)).sum() == 20
+        assert each.p(key, null[0]) == all_of_them.p(key, null[0])
+    assert len({len(null) for null in each.nulls.values()}) > 1
+    assert each.p_tfce.tobytes() == all_of_them.p_tfce.tobytes()
     monkeypatch.setattr(spatial, "CHUNK", 48)
     for workers in (1, 3):
         again = run(workers)

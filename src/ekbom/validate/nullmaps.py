@@ -1,14 +1,16 @@
 """Null studies of maps: how often each correction finds something where nothing is.
 
-A study is drawn on until every statistic of the data was reached so often that more draws
-cannot bring its p to .05, which decides as all draws would and takes a third of the time. The
-sequential p and the tail are taken from the same draws. Studies are kept as they are done.
+Each statistic of a study is drawn on until that of the data was reached so often that more draws
+cannot bring its p to .05, which decides as all draws would and takes a third of the time (Besag
+& Clifford 1991). The sequential p and the tail are taken from the same draws. Studies are kept as
+they are done.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,8 @@ from scipy.ndimage import gaussian_filter1d
 from ekbom import __version__
 from ekbom.inference import Settings, fit, lattice
 from ekbom.inference.clusters import clusters
-from ekbom.inference.permute.sequential import sequential_p
+from ekbom.inference.lattice import Lattice
+from ekbom.inference.permute.sequential import in_order, sequential_p
 from ekbom.inference.permute.spatial import Exchanged, permute_maps
 from ekbom.inference.permute.tail import BELOW, tail_p
 from ekbom.inference.question import Question, ask
@@ -99,7 +102,7 @@ def null_maps(
     kept : Path, optional
         Folder of finished studies: those found there are not run again.
     workers : int
-        Threads; nothing depends on them.
+        Studies at once; nothing depends on it.
     tell : callable
         Told how many studies are done.
 
@@ -113,8 +116,9 @@ def null_maps(
     if file is not None and file.exists():
         table = pd.read_csv(file, sep="\t").head(studies)
         rows = [{str(k): float(v) for k, v in row.items()} for row in table.to_dict("records")]
-    for study in range(len(rows), studies):
-        rows.append(_study(cell, study, workers))
+    begun = range(len(rows), studies)
+    for study, row in zip(begun, in_order(lambda k: _study(cell, k), begun, workers), strict=True):
+        rows.append(row)
         if file is not None and ((study + 1) % KEEP == 0 or study + 1 == studies):
             file.parent.mkdir(parents=True, exist_ok=True)
             part = file.with_suffix(".part")
@@ -170,28 +174,25 @@ def two_groups(n1: int, n2: int) -> pd.DataFrame:
     )
 
 
-def _study(cell: Cell, study: int, workers: int) -> dict[str, float]:
+def _study(cell: Cell, study: int) -> dict[str, float]:
     """Whether one study found something (1) or not (0), by method."""
     kind = [cell.seed, cell.n1, cell.n2, round(10 * cell.width), len(cell.noise), study]
     rng = np.random.default_rng(kind)
-    mask = np.ones(cell.shape, bool)
-    away = np.indices(cell.shape) - np.array(cell.shape)[:, None, None, None] // 2
-    ball = (away**2).sum(axis=0) <= 9
+    question, mask, ball, graph = _asked(cell)
     # another draw of relabellings for each study, so that the cell does not hang on one of them
-    settings = Settings("tfce", cell.permutations, seed=cell.seed * 100_003 + study)
-    question = ask(two_groups(cell.n1, cell.n2), "~ group", "rls - control", "u", settings)
+    settings = replace(question.settings, seed=cell.seed * 100_003 + study)
     values = noise_maps(rng, cell.n1 + cell.n2, cell.shape, cell.width, cell.noise)[:, mask]
     found = fit(values, question.model)
     least = round(ALPHA * cell.permutations)  # so many draws, and p is above alpha for good
     spatial = permute_maps(
         Exchanged(values, question.model, settings),
-        lattice(mask),
+        graph,
         settings,
         forming=forming_threshold(found, settings),
         volumes=[("ball", ball[mask])],
         df=found.df,
         enough=max(least, SEQUENTIAL),
-        workers=workers,
+        alone=True,
     )
     out: dict[str, float] = {}
     for key, name in STATISTICS.items():
@@ -211,10 +212,22 @@ def _study(cell: Cell, study: int, workers: int) -> dict[str, float]:
     return out
 
 
+@lru_cache(maxsize=8)
+def _asked(cell: Cell) -> tuple[Question, NDArray[np.bool_], NDArray[np.bool_], Lattice]:
+    """Question, mask, small volume and neighbours of all studies of a cell."""
+    settings = Settings("tfce", cell.permutations)
+    mask = np.ones(cell.shape, bool)
+    away = np.indices(cell.shape) - np.array(cell.shape)[:, None, None, None] // 2
+    question = ask(two_groups(cell.n1, cell.n2), "~ group", "rls - control", "u", settings)
+    return question, mask, (away**2).sum(axis=0) <= 9, lattice(mask)
+
+
 def _by_tail(null: NDArray[np.float64], cut: float) -> float:
     """Return p by the tail, or that of the draws when it is not extrapolated."""
     reached = int((null[1:] >= cut).sum())
     p = (reached + 1) / len(null)
+    if p >= BELOW:
+        return p
     tail = float(tail_p(null, null[:1], np.array([p]))[0][0])
     return tail if np.isfinite(tail) else p
 

@@ -39,9 +39,20 @@ def stopping_draw(reached: NDArray[np.bool_], enough: ArrayLike) -> int | None:
     >>> stopping_draw(np.array([[1], [0], [1], [1]], bool), 2)
     3
     """
-    counted = np.cumsum(reached, axis=0)
-    done = np.flatnonzero((counted >= np.asarray(enough)).all(axis=1))
-    return int(done[0]) + 1 if len(done) else None
+    draws = stopping_draws(reached, enough)
+    return int(draws.max()) if draws.all() else None
+
+
+def stopping_draws(reached: NDArray[np.bool_], enough: ArrayLike) -> NDArray[np.intp]:
+    """Return for each column the draw (from 1) at which it was reached often enough, or 0.
+
+    Examples
+    --------
+    >>> stopping_draws(np.array([[1, 0], [0, 1], [1, 0]], bool), 2)
+    array([3, 0])
+    """
+    done = np.cumsum(reached, axis=0) >= np.asarray(enough)
+    return np.where(done.any(axis=0), done.argmax(axis=0) + 1, 0)
 
 
 def sequential_p(null: NDArray[np.float64], cut: NDArray[Any], enough: int) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from ekbom.inference.permute.engine import (
     unit_residuals,
 )
 from ekbom.inference.permute.plan import PermutationPlan
-from ekbom.inference.permute.sequential import in_order, sequential_p, stopping_draw
+from ekbom.inference.permute.sequential import in_order, sequential_p, stopping_draws
 from ekbom.inference.settings import Settings
 from ekbom.inference.strata import Model
 from ekbom.inference.tails import z_of_f, z_of_t
@@ -140,6 +140,7 @@ def permute_maps(
     rounding: float = 1e-6,
     workers: int = 1,
     enough: int = 0,
+    alone: bool = False,
     kept: MutableMapping[int, NDArray[np.float64]] | None = None,
     tell: Callable[[int, int], None] = lambda done, whole: None,
 ) -> Spatial:
@@ -167,6 +168,8 @@ def permute_maps(
         Threads; nothing depends on them.
     enough : int
         Stop at the draw at which every maximum of the data was reached so often; 0: never.
+    alone : bool
+        Each maximum stops at its own draw, where its null ends: quicker, and nothing is kept.
     kept : mutable mapping of int to (k, m) array, optional
         Finished chunks by their first relabelling: those found are not computed again.
     tell : callable
@@ -182,52 +185,61 @@ def permute_maps(
     power = np.arange(graph.n + 1, dtype=float) ** settings.E
     plan = maps.plan
     places = [np.flatnonzero(inside) for _, inside in volumes]
+    names = ["t", "tfce", "extent", "mass"]
+    names += [f"{what}:{name}" for name, _ in volumes for what in ("t", "tfce")]
+    rule = 0 if plan.exhaustive else enough
+    alone = alone and rule > 0
+    size = 2 * BLOCK if alone else CHUNK
+    ends = np.zeros(len(names), np.intp)  # draw at which each was decided; 0: not yet
 
     def chunk(start: int) -> NDArray[np.float64]:
         if kept is not None and start in kept:
             return kept[start]
-        stop = min(start + CHUNK, plan.n)
+        stop = min(start + size, plan.n)
+        wanted = ends == 0 if alone else np.ones(len(names), bool)
         tool = Enhancer(graph, how, power)
         block = np.empty((BLOCK, graph.n), np.float32)
-        out = np.empty((stop - start, 4 + 2 * len(places)))
+        out = np.full((stop - start, len(names)), np.nan)
         for first in range(start, stop, BLOCK):
             maps.fill(first, block)
             for row, t in enumerate(block[: stop - first], start=first - start):
                 out[row, 0] = _largest(t, sign)
-                if places:
+                for j, inside in enumerate(places):
+                    out[row, 4 + 2 * j] = _largest(t[inside], sign)
+                if wanted[5::2].any():
                     # without signs: what is enhanced is asked for, whatever its sign
                     out[row, 1:4], enhanced = tool.both(t)
-                    for j, inside in enumerate(places):
-                        out[row, 4 + 2 * j] = _largest(t[inside], sign)
-                        out[row, 5 + 2 * j] = enhanced[inside].max()
-                else:
+                    out[row, 5::2] = [enhanced[inside].max() for inside in places]
+                elif wanted[1:4].any():
                     out[row, 1:4] = tool.maxima(t)
         if kept is not None:
             kept[start] = out
         return out
 
-    names = ["t", "tfce", "extent", "mass"]
-    names += [f"{what}:{name}" for name, _ in volumes for what in ("t", "tfce")]
-    rule = 0 if plan.exhaustive else enough
     parts: list[NDArray[np.float64]] = []
     done, counted = 0, np.zeros(len(names), np.int64)
-    for part in in_order(chunk, range(0, plan.n, CHUNK), workers):
+    for part in in_order(chunk, range(0, plan.n, size), workers):
         parts.append(part)
-        done += len(part)
-        tell(done, plan.n)
+        tell(done + len(part), plan.n)
         if rule:
             data = parts[0][0]
             reached = part >= _cut(data, _slack(joint, df, settings.H, rounding, data[0]))
             reached[0] &= len(parts) > 1  # the data are no draw
-            last = stopping_draw(reached, rule - counted)
-            if last is not None:
-                parts[-1] = part[:last]
-                break
+            last = stopping_draws(reached, rule - counted)
+            ends = np.where((ends == 0) & (last > 0), done + last, ends)
             counted += reached.sum(axis=0)
+        done += len(part)
+        if ends.all():
+            break
     everything = np.concatenate(parts)
+    ends = np.where(ends, ends, len(everything))
     if rule:
+        everything = everything[: ends.max()]
         plan = plan.first(len(everything), rule)
-    nulls = {name: np.ascontiguousarray(everything[:, j]) for j, name in enumerate(names)}
+    nulls = {
+        name: np.ascontiguousarray(everything[: ends[j] if alone else None, j])
+        for j, name in enumerate(names)
+    }
     first = np.empty((BATCH, graph.n), np.float32)
     maps.fill(0, first)
     observed = first[0]
