@@ -4,24 +4,52 @@ Voxels keep their C order; neighbours are reached by offsets in a grid cropped t
 mask with a border of one voxel, where nothing is ever visited. Connectivity 6 joins
 voxels that share a face, 18 also an edge, 26 also a corner.
 
-A voxel that joins a component need not ask all its neighbours: those that touch each
-other are already together. After the six faces are looked at, a table of their 64
-states names one face of each component among them and the neighbours that touch no
-visited face.
+Neighbours of a voxel that touch each other, or share a neighbour above the voxel, are in one
+component: the tables say which of them need not be asked.
 """
 
 from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ekbom.inference._forest import BRUIJN
+
 CONNECTIVITIES = (6, 18, 26)
 _REACH = {6: 1, 18: 2, 26: 3}
+GAP = 16
+"""Cells outside the mask that are gone through rather than jumped."""
 _FACES = ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1))
+
+
+@dataclass(frozen=True)
+class Around:
+    """The neighbours of a voxel, each with a bit; see :func:`~ekbom.inference._forest.higher`.
+
+    Parameters
+    ----------
+    offsets, bits : (3 k,) int64, int32
+        Offset and bit of what is looked at, those before the voxel first.
+    joining : int
+        Number of neighbours: faces, then edges, then corners are the first bits.
+    touching : (joining,) int32
+        Earlier neighbours that are neighbours of this one.
+    linked, links : (m,) int64, int32
+        A neighbour, and an earlier one with what joins the two.
+    step : (32,) uint64
+        Offset of a neighbour by the de Bruijn place of its bit.
+    """
+
+    offsets: NDArray[np.int64]
+    bits: NDArray[np.int32]
+    joining: int
+    touching: NDArray[np.int32]
+    linked: NDArray[np.int64]
+    links: NDArray[np.int32]
+    step: NDArray[np.uint64]
 
 
 @dataclass(frozen=True)
@@ -36,22 +64,20 @@ class Lattice:
         Position of each voxel of the mask (C order) in the cropped grid with border.
     cells : int
         Size of that grid.
-    faces : (6,) int32
-        Offsets of the face neighbours.
-    join_start, join : (65,), (k,) int32
-        Offsets of one visited face a component, by state of the faces.
-    rest_start, rest : (65,), (k,) int32
-        Offsets of the neighbours that touch no visited face.
+    runs : (R, 3) int64
+        Voxels in a row: first cell, first voxel, length.
+    spans : (S, 2) int64
+        First cell and length of stretches of runs with short gaps.
+    around : Around
+        Neighbours.
     """
 
     connectivity: int
     place: NDArray[np.int32]
     cells: int
-    faces: NDArray[np.int32]
-    join_start: NDArray[np.int32]
-    join: NDArray[np.int32]
-    rest_start: NDArray[np.int32]
-    rest: NDArray[np.int32]
+    runs: NDArray[np.int64]
+    spans: NDArray[np.int64]
+    around: Around
 
     @property
     def n(self) -> int:
@@ -87,30 +113,50 @@ def lattice(mask: NDArray[np.bool_], connectivity: int = 26) -> Lattice:
     step = np.array([size[1] * size[2], size[2], 1])
     place = (where - low + 1) @ step
 
-    def offset(d: tuple[int, ...]) -> int:
-        return int(np.array(d) @ step)
+    cut = np.flatnonzero(np.diff(place) > 1) + 1
+    first = np.concatenate([[0], cut])
+    length = np.diff(np.append(first, len(place)))
+    runs = np.stack([place[first], first, length], axis=1).astype(np.int64)
+    apart = np.flatnonzero(np.diff(place) > GAP) + 1
+    begin = place[np.concatenate([[0], apart])]
+    end = place[np.append(apart - 1, len(place) - 1)] + 1
+    spans = np.stack([begin, end - begin], axis=1).astype(np.int64)
+    around = _around(step, connectivity)
+    return Lattice(connectivity, place.astype(np.int32), int(size.prod()), runs, spans, around)
 
-    around = [
-        d for d in itertools.product((-1, 0, 1), repeat=3) if _near(d, (0, 0, 0), connectivity)
-    ]
-    join: list[list[int]] = []
-    rest: list[list[int]] = []
-    for state in range(64):
-        visited = [d for k, d in enumerate(_FACES) if state >> k & 1]
-        chosen: list[tuple[int, ...]] = []
-        for group in _groups(visited, connectivity):
-            chosen.append(group[0])
-        join.append([offset(d) for d in chosen])
-        rest.append(
-            [
-                offset(d)
-                for d in around
-                if d not in _FACES and not any(_near(d, f, connectivity) for f in visited)
-            ]
-        )
-    faces = np.array([offset(d) for d in _FACES], np.int32)
-    return Lattice(
-        connectivity, place.astype(np.int32), int(size.prod()), faces, *_flat(join), *_flat(rest)
+
+def _around(step: NDArray[np.intp], connectivity: int) -> Around:
+    every = list(itertools.product((-1, 0, 1), repeat=3))
+    near = [d for d in every if _near(d, (0, 0, 0), connectivity)]
+    joining = [*_FACES, *(d for d in near if d not in _FACES)]
+    looked = list(joining)
+    if connectivity == 6:  # two faces do not touch, but the edge between them touches both
+        looked += [d for d in every if sum(map(abs, d)) == 2]
+    touching = np.zeros(len(joining), np.int32)
+    pairs: list[tuple[int, int]] = []
+    for k, d in enumerate(joining):
+        for j, other in enumerate(joining[:k]):
+            between = tuple(a + b for a, b in zip(d, other, strict=True))
+            if _near(d, other, connectivity):
+                touching[k] |= 1 << j
+            elif connectivity == 6 and between in looked:
+                pairs.append((k, 1 << j | 1 << looked.index(between)))
+    offset = np.array(looked) @ step
+    step_of = np.zeros(32, np.int64)
+    for k in range(len(joining)):
+        step_of[(BRUIJN << k & 0xFFFFFFFF) >> 27] = offset[k]
+    order: list[int] = []
+    for side in (-1, 1):
+        which = [k for k in range(len(looked)) if np.sign(offset[k]) == side]
+        order += which + which[:1] * (-len(which) % 3)  # the first again, to make up threes
+    return Around(
+        offset[order],
+        np.array([1 << k for k in order], np.int32),
+        len(joining),
+        touching,
+        np.array([k for k, _ in pairs], np.int64),
+        np.array([mask for _, mask in pairs], np.int32),
+        step_of.view(np.uint64),
     )
 
 
@@ -125,17 +171,3 @@ def structure(connectivity: int) -> NDArray[np.bool_]:
 def _near(a: tuple[int, ...], b: tuple[int, ...], connectivity: int) -> bool:
     gap = [abs(p - q) for p, q in zip(a, b, strict=True)]
     return max(gap) == 1 and sum(gap) <= _REACH[connectivity]
-
-
-def _groups(points: list[Any], connectivity: int) -> list[list[Any]]:
-    groups: list[list[Any]] = []
-    for point in points:
-        touched = [g for g in groups if any(_near(point, other, connectivity) for other in g)]
-        groups = [g for g in groups if g not in touched]
-        groups.append([point, *(other for g in touched for other in g)])
-    return groups
-
-
-def _flat(lists: list[list[int]]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    start = np.concatenate([[0], np.cumsum([len(x) for x in lists])]).astype(np.int32)
-    return start, np.array([v for x in lists for v in x] or [0], np.int32)

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ekbom.inference._forest import DIGIT, carry, descend, falling
+from ekbom.inference._forest import DIGIT, carry, descend, falling, higher, lay
 from ekbom.inference.lattice import Lattice
 
-SIGNS = {"two-sided": (0, 1), "positive": (0,), "negative": (1,)}
+SIGNS = {"positive": 1, "negative": 2, "two-sided": 3}
 
 
 @dataclass(frozen=True)
@@ -56,12 +56,14 @@ class Enhancer:
         n = self.lattice.n
         if self.power is None:
             self.power = np.arange(n + 1, dtype=float) ** self.how.E
+        cells = self.lattice.cells
         self._order, self._spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
-        self._bins = np.zeros((3, DIGIT), np.int64)
-        self._label = np.empty(self.lattice.cells, np.int32)
-        self._cells, self._levels = np.empty(n, np.int32), np.empty(n, np.uint32)
-        self._above, self._state = np.empty(n, np.int32), np.empty((n, 5))
-
+        self._bins = np.zeros((3, DIGIT), np.uint32)
+        self._grid, self._label = np.zeros(cells, np.float32), np.zeros(cells, np.uint32)
+        self._cells, self._levels = np.empty(n, np.uint32), np.empty(n, np.uint32)
+        whole, real = (np.empty(n, np.uint32) for _ in range(3)), (np.empty(n) for _ in range(3))
+        self._above, self._size, self._last = whole
+        self._level, self._best, self._mass = real
         self._none = np.empty(0, np.int32), np.empty(0)
         self._map: tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]] | None = None
 
@@ -89,20 +91,23 @@ class Enhancer:
             up, share, total = self._map
             total.fill(0.0)
         best = np.zeros(3)
-        self._label.fill(-1)
-        first = 0
-        for sign in SIGNS[how.sign]:
-            n = falling(
-                t.view(np.uint32), g.place, sign, self._order, self._spare, self._bins,
-                self._cells, self._levels,
-            )  # fmt: skip
-            first = descend(
-                self._cells, self._levels.view(np.float32), n, g.faces, g.join_start, g.join,
-                g.rest_start, g.rest, self.power, how.H, how.forming, how.excess, self._label,
-                first, self._above, self._state, up, share, best,
-            )  # fmt: skip
-            if mapped:
-                carry(self._cells, n, up, share, total)
+        a = g.around
+        lay(t, g.runs, self._grid)
+        higher(
+            self._grid, g.spans, a.offsets, a.bits, a.joining, a.touching, a.linked, a.links,
+            self._label.view(np.int32),
+        )  # fmt: skip
+        n = falling(
+            t.view(np.uint32), g.place, SIGNS[how.sign], self._order, self._spare, self._bins,
+            self._cells, self._levels,
+        )  # fmt: skip
+        descend(
+            self._cells, self._levels.view(np.float32), n, a.step, self.power, how.H, how.forming,
+            how.excess, self._label, self._above, self._size, self._level, self._best, self._mass,
+            self._last, up, share, best,
+        )  # fmt: skip
+        if mapped:
+            carry(self._cells, n, up, share, total)
         return best
 
 
