@@ -189,7 +189,7 @@ def falling(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _find(above: NDArray[Any], c: int) -> int:
+def _find(above: NDArray[Any], c: Any) -> Any:
     while above[c] != c:
         above[c] = above[above[c]]
         c = np.uint64(above[c])
