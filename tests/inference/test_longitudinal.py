@@ -188,12 +188,30 @@ def test_one_contrast_is_the_square_of_its_t() -> None:
     found = mmrm(y, arm)
     c = np.zeros(6)
     c[[0, 3]] = -1, 1
-    single, joint = found.model.fit.contrast(c), found.model.fit.joint(c[None])
-    assert pytest.approx(single.t**2) == joint.F
-    assert joint.df2 == pytest.approx(single.df)
-    assert joint.p == pytest.approx(single.p)
+    for how in ("satterthwaite", "kenward-roger"):
+        single = found.model.fit.contrast(c, small_sample=how)
+        joint = found.model.fit.joint(c[None], how)
+        assert pytest.approx(single.t**2) == joint.F
+        assert joint.df2 == pytest.approx(single.df)
+        assert joint.p == pytest.approx(single.p)
     assert found.overall.df1 == 3
     assert 0 < found.overall.p < 1
+
+
+def test_several_effects_of_complete_data_are_hotellings_test() -> None:
+    """Two visits, two arms, unstructured covariance: T2 is an exact F, and KR's F is that one."""
+    rng = np.random.default_rng(31)
+    y = rng.normal(size=(14, 3)) @ np.array([[1, 0.5, 0.3], [0, 1, 0.4], [0, 0, 1.5]])
+    y[7:] += 0.6
+    arm = np.repeat(["a", "b"], 7)
+    gap = y[7:].mean(axis=0) - y[:7].mean(axis=0)
+    pooled = (6 * np.cov(y[:7].T) + 6 * np.cov(y[7:].T)) / 12
+    t2 = gap @ np.linalg.solve(pooled, gap) / (2 / 7)
+    f = t2 * (12 - 3 + 1) / (12 * 3)
+    found = mmrm(y, arm).overall
+    assert pytest.approx(f, rel=1e-6) == found.F
+    assert found.df2 == pytest.approx(10, rel=1e-6)
+    assert found.p == pytest.approx(stats.f.sf(f, 3, 10), rel=1e-6)
 
 
 def test_a_singular_covariance_is_refused_or_simplified_by_name() -> None:

@@ -10,11 +10,12 @@ from ekbom.inference import Settings, fit
 from ekbom.inference.clusters import clusters
 from ekbom.inference.question import ask
 from ekbom.inference.searched import field_of
+from ekbom.validate import inference
 from ekbom.validate.inference import SHORT, validate_inference
 from ekbom.validate.nullmaps import Cell, noise_maps, null_maps
 
 
-def test_the_command_prints_every_cell(tmp_path, capsys):
+def test_the_command_prints_every_cell(tmp_path, capsys, monkeypatch):
     assert call(["validate", "inference", "--out", str(tmp_path), "--studies", "3"]) == 0
     said = capsys.readouterr().out
     for word in ("max-T", "TFCE", "cluster extent", "cluster mass", "small volume", "random field",
@@ -22,9 +23,14 @@ def test_the_command_prints_every_cell(tmp_path, capsys):
                  "joint significance", "MMRM", "conjunction null", "noncentral t",
                  "iron to symptom"):  # fmt: skip
         assert word in said
+    page = (tmp_path / "validate-inference.tsv").read_bytes()
     frame = pd.read_csv(tmp_path / "validate-inference.tsv", sep="\t")
     assert (frame["result"] != "FAILED").all()
     assert (frame["result"] == "passed").sum() >= 18
+    # nothing is run twice, and what was kept says the same
+    monkeypatch.setattr(inference, "LOOPS", [(name, None) for name, _ in inference.LOOPS])
+    assert call(["validate", "inference", "--out", str(tmp_path), "--studies", "3"]) == 0
+    assert (tmp_path / "validate-inference.tsv").read_bytes() == page
 
 
 def test_a_broken_engine_would_fail_the_gates(monkeypatch):

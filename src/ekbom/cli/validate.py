@@ -116,7 +116,7 @@ def inference(
 ) -> int:
     """Count false findings in null studies, and the coverage of intervals.
 
-    Finished null studies are kept in OUT/cells: an interrupted run goes on from there.
+    Finished null studies and loops are kept in OUT/cells: an interrupted run goes on from there.
 
     Parameters
     ----------

@@ -98,8 +98,8 @@ def answer_longitudinal(
         "structure": list(dict.fromkeys(frame["structure"])), "baseline": ask.baseline,
         "alpha": settings.alpha, "interval": settings.interval, "seen": seen,
         "df": float(frame["df"].iloc[0]), "regions": list(names), "warnings": warnings,
-        "references": words.references("mallinckrodt2008", "satterthwaite1946", "laird1982",
-                                       "holm1979"),
+        "references": words.references("mallinckrodt2008", "satterthwaite1946", "kenward1997",
+                                       "laird1982", "holm1979"),
     }  # fmt: skip
     given = normalised(table)
     shown = pd.DataFrame({"participant_id": given["participant"], "session_id": given[SESSION]})

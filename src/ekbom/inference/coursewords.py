@@ -60,8 +60,11 @@ def methods(facts: Facts) -> str:
     out += [
         f"Covariance within persons: {structure} ({WORDS[structure]})." for structure in structures
     ]
+    freedom = "Degrees of freedom are Satterthwaite's, from the observed information."
+    if asked.kind == "F":
+        freedom = "F is scaled, and its degrees of freedom found, by Kenward and Roger's method."
     out.append(
-        "Degrees of freedom are Satterthwaite's, from the observed information. Everybody with "
+        f"{freedom} Everybody with "
         "at least one measurement counts; nothing was filled in. This takes measurements to be "
         "missing at random: whether somebody was missing may depend on what was measured "
         "before, not on what would have been measured then. No data can show that this holds."

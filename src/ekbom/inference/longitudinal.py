@@ -194,7 +194,8 @@ def mmrm(
     covariance : {"unstructured", "intercept", "slope"}
         Of the visits within a person; ``"slope"`` takes visits as equally spaced.
     small_sample : {"satterthwaite", "kenward-roger"}
-        Correction for the estimated covariance.
+        Correction for the estimated covariance, of single effects; all together are always
+        tested by Kenward and Roger's F.
     simplify : bool
         Whether a singular covariance may be simplified, by name; else it is refused.
     interval : float

@@ -104,7 +104,7 @@ def answer_mediation(
         "strata": None if strata is None else sorted(set(strata.tolist())),
         "warnings": list(facts.warnings),
         "references": words.references("preacher2008", "taylor2012", "mackinnon2002",
-                                       "efron1993", "freedman1983"),
+                                       "tibbe2022", "freedman1983"),
     }  # fmt: skip
 
     def one(v: int) -> Mediation:
@@ -336,7 +336,7 @@ def _row(one: Mediation, tests: Tests, v: int) -> dict[str, float]:
         "c": float(p.c), "t_c": float(p.t_c), "c_direct": float(p.direct),
         "t_direct": float(p.t_direct),
         "effect": float(p.indirect), "ci_low": one.percentile[0], "ci_high": one.percentile[1],
-        "bca_low": one.bca[0], "bca_high": one.bca[1],
+        "reduced_low": one.reduced[0], "reduced_high": one.reduced[1],
         "permuted_low": one.permuted[0], "permuted_high": one.permuted[1],
         "se": one.se, "standardised": one.standardised, "df": p.df,
         "p": tests.alone[v], "p_joint": tests.p[v],

@@ -69,8 +69,9 @@ def methods(facts: Facts, grid: Grid | None = None) -> str:
     within = " within group" if facts.tests.said["strata"] else ""
     out.append(
         f"Intervals of a b{where} are percentile bootstrap intervals over people{within} "
-        f"({settings.bootstrap} draws, seed {settings.seed}), with BCa and permutation of "
-        f"residuals beside ({round(100 * settings.interval)} %)."
+        f"({settings.bootstrap} draws, seed {settings.seed}), with reduced bias "
+        "correction and permutation of residuals beside "
+        f"({round(100 * settings.interval)} %)."
     )
     out.append(
         "The order of the path is an assumption: data of one moment fit the reverse order, or a "
@@ -159,8 +160,8 @@ def columns(facts: Facts, frame: pd.DataFrame) -> dict[str, Column]:
         "effect": Column("Indirect path a b = c - c'"),
         "ci_low": Column(f"Lower {ci}, percentile bootstrap"),
         "ci_high": Column(f"Upper {ci}, percentile bootstrap"),
-        "bca_low": Column(f"Lower {ci}, BCa bootstrap"),
-        "bca_high": Column(f"Upper {ci}, BCa bootstrap"),
+        "reduced_low": Column(f"Lower {ci}, bootstrap with reduced bias correction"),
+        "reduced_high": Column(f"Upper {ci}, bootstrap with reduced bias correction"),
         "permuted_low": Column(f"Lower {ci}, permutation of residuals"),
         "permuted_high": Column(f"Upper {ci}, permutation of residuals"),
         "se": Column("Bootstrap standard error of a b"),

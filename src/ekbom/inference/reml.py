@@ -148,25 +148,34 @@ class Reml:
         p = 2 * float(special.stdtr(df, -abs(t)))
         return Contrast(estimate, se, df, t, p, estimate - half, estimate + half)
 
-    def joint(self, c: NDArray[np.float64]) -> Joint:
+    def joint(self, c: NDArray[np.float64], small_sample: SmallSample = "kenward-roger") -> Joint:
         """Test several sums of coefficients together.
 
         Parameters
         ----------
         c : (r, q) float64
             Weights, one row a contrast.
+        small_sample : {"kenward-roger", "satterthwaite"}
+            F scaled, of the adjusted covariance, or degrees of freedom alone (Fai and
+            Cornelius), which is liberal where people are few.
 
         Returns
         -------
         Joint
-            F test; its denominator degrees of freedom by Fai and Cornelius.
+            F test.
         """
         values, vectors = np.linalg.eigh(c @ self.cov @ c.T)
         keep = values > 1e-10 * values.max()
         rows = vectors[:, keep].T @ c
+        r = len(rows)
+        if small_sample == "kenward-roger":
+            scale, df2 = self._scaled(rows)
+            if df2 > 2:
+                inner = np.linalg.solve(rows @ self.adjusted @ rows.T, rows @ self.beta)
+                f = scale * float((rows @ self.beta) @ inner) / r
+                return Joint(f, r, df2, float(special.fdtrc(r, df2, f)))
         each = np.array([self.contrast(row).df for row in rows])
         t2 = np.square(rows @ self.beta) / values[keep]
-        r = len(rows)
         if r == 1:
             df2 = float(each[0])
         else:
@@ -174,6 +183,33 @@ class Reml:
             df2 = 2 * whole / (whole - r) if math.isfinite(whole) and whole > r else 2.0
         f = float(t2.sum()) / r
         return Joint(f, r, df2, float(special.fdtrc(r, df2, f)))
+
+    def _scaled(self, rows: NDArray[np.float64]) -> tuple[float, float]:
+        """Return Kenward and Roger's scale of F and its denominator degrees of freedom.
+
+        The first two moments of F are expanded in the spread of the covariance parameters
+        and matched to those of a scaled F; NaN where the expansion breaks down.
+        """
+        r = len(rows)
+        middle = rows.T @ np.linalg.solve(rows @ self.cov @ rows.T, rows)
+        turned = middle @ self.slopes  # (K, q, q)
+        w = self.expected_cov
+        traces = np.trace(turned, axis1=1, axis2=2)
+        a1 = float(traces @ w @ traces)
+        a2 = float(np.einsum("kl,kij,lji->", w, turned, turned, optimize=True))
+        if not 0 < a2 < r:
+            return (1.0, 1e12) if a2 == 0 else (math.nan, math.nan)
+        b = (a1 + 6 * a2) / (2 * r)
+        g = ((r + 1) * a1 - (r + 4) * a2) / ((r + 2) * a2)
+        common = 3 * r + 2 * (1 - g)
+        c1, c2, c3 = g / common, (r - g) / common, (r + 2 - g) / common
+        mean = 1 / (1 - a2 / r)
+        variance = (2 / r) * (1 + c1 * b) / ((1 - c2 * b) ** 2 * (1 - c3 * b))
+        ratio = variance / (2 * mean**2)
+        if not r * ratio > 1:
+            return math.nan, math.nan
+        df = 4 + (r + 2) / (r * ratio - 1)
+        return df / (mean * (df - 2)), df
 
 
 @dataclass(frozen=True)

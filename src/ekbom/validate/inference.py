@@ -6,25 +6,28 @@ Each cell is a number of studies without an effect; the count of those that find
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ekbom import __version__
 from ekbom.inference import Settings, effect_sizes, fit, permute
 from ekbom.inference.permute.engine import plan_for
 from ekbom.inference.question import Question, ask
 from ekbom.inference.reliability import reliability
 from ekbom.inference.variance import Welch, groups_of
-from ekbom.validate import claims, relabelled
+from ekbom.validate import blockmaps, claims, relabelled
 from ekbom.validate.nullmaps import ALPHA, Cell, null_maps, two_groups
 from ekbom.validate.result import Check, binomial_gate
 
 Tell = Callable[[str], None]
+Loop = Callable[[int, int], list[Check]]
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,7 @@ def validate_inference(
     seed : int
         Of every random draw.
     kept : Path, optional
-        Folder of finished null studies: those found there are not run again.
+        Folder of finished null studies and loops: those found there are not run again.
     workers : int, optional
         Threads; all cores by default. Nothing depends on them.
     tell : callable
@@ -81,7 +84,7 @@ def validate_inference(
         out += null_maps(cell, count, kept=kept, workers=threads, tell=tell)
         tell(f"maps, {cell.name}")
     for name, loop in LOOPS:
-        out += loop(count, seed)
+        out += _kept(name, loop, count, seed, kept)
         tell(name)
     outside = [c for c in out if c.gated and not _usual(c)]
     gated = sum(c.gated for c in out)
@@ -95,6 +98,22 @@ def validate_inference(
         )
     )
     return out
+
+
+def _kept(name: str, loop: Loop, count: int, seed: int, kept: Path | None) -> list[Check]:
+    """Run a loop, or read what it found before."""
+    if kept is None:
+        return loop(count, seed)
+    words = "-".join("".join(c if c.isalnum() else " " for c in name).split())
+    file = kept / f"{words}-{count}-seed{seed}-v{__version__}.json"
+    if file.exists():
+        return [Check(**row) for row in json.loads(file.read_text("utf-8"))]
+    checks = loop(count, seed)
+    kept.mkdir(parents=True, exist_ok=True)
+    part = file.with_suffix(".part")
+    part.write_text(json.dumps([asdict(c) for c in checks], default=float), "utf-8")
+    part.replace(file)
+    return checks
 
 
 def cells(size: Size, seed: int) -> list[Cell]:
@@ -228,7 +247,7 @@ def _gated(name: str, hits: int, count: int) -> Check:
 
 
 # name for the progress, and what takes the studies of a cell and a seed
-LOOPS: list[tuple[str, Callable[[int, int], list[Check]]]] = [
+LOOPS: list[tuple[str, Loop]] = [
     ("regions", _regions),
     ("nuisance", _nuisance),
     ("unequal variances", _unequal),
@@ -236,6 +255,7 @@ LOOPS: list[tuple[str, Callable[[int, int], list[Check]]]] = [
     ("correlations", relabelled.correlations),
     ("families", relabelled.families),
     ("repeated scans", relabelled.repeated),
+    ("maps of repeated scans and families", blockmaps.blocks),
     ("tail and stopping", relabelled.few_draws),
     ("exact tests", relabelled.exact_tests),
     *claims.LOOPS,

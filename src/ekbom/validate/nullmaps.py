@@ -23,7 +23,7 @@ from ekbom.inference import Settings, fit, lattice
 from ekbom.inference.clusters import clusters
 from ekbom.inference.lattice import Lattice
 from ekbom.inference.permute.sequential import in_order, sequential_p
-from ekbom.inference.permute.spatial import Exchanged, permute_maps
+from ekbom.inference.permute.spatial import Exchanged, Spatial, permute_maps
 from ekbom.inference.permute.tail import BELOW, tail_p
 from ekbom.inference.question import Question, ask
 from ekbom.inference.searched import field_of, forming_threshold
@@ -196,10 +196,8 @@ def _study(cell: Cell, study: int) -> dict[str, float]:
     )
     out: dict[str, float] = {}
     for key, name in STATISTICS.items():
-        null = spatial.nulls[key]
-        cut = null[0] - spatial.slack * max(1.0, abs(float(null[0])))
-        reached = int((null[1:] >= cut).sum())
-        out[name] = float(reached < least and (reached + 1) / cell.permutations <= ALPHA)
+        null, cut = spatial.nulls[key], _cut(spatial, key)
+        out[name] = float(found_something(spatial, key))
         if key in ("t", "tfce"):
             p = float(sequential_p(null, np.array([cut]), SEQUENTIAL)[0])
             out[f"{name}, stopped at {SEQUENTIAL}"] = float(p <= ALPHA)
@@ -210,6 +208,32 @@ def _study(cell: Cell, study: int) -> dict[str, float]:
         out[name] = float(p <= ALPHA)
     out["draws"] = spatial.plan.n
     return out
+
+
+def found_something(spatial: Spatial, key: str) -> bool:
+    """Whether the p of a maximum is at most .05 by all draws, of which the last may be missing.
+
+    Parameters
+    ----------
+    spatial : Spatial
+        Its draws end where a statistic was reached too often, if they end early.
+    key : str
+        Which maximum.
+
+    Returns
+    -------
+    bool
+        The verdict.
+    """
+    null = spatial.nulls[key]
+    reached = int((null[1:] >= _cut(spatial, key)).sum())
+    enough = spatial.plan.enough
+    return (enough is None or reached < enough) and (reached + 1) / len(null) <= ALPHA
+
+
+def _cut(spatial: Spatial, key: str) -> float:
+    top = float(spatial.nulls[key][0])
+    return top - spatial.slack * max(1.0, abs(top))
 
 
 @lru_cache(maxsize=8)
