@@ -10,6 +10,7 @@ import pytest
 
 from ekbom.errors import Refused
 from ekbom.space import checks, template
+from ekbom.space.template import _template
 
 
 def test_two_millimetres_start_where_they_should():
@@ -67,7 +68,7 @@ def test_it_is_symmetric():
 def test_same_again_and_not_to_be_written_to():
     first = template(4)
     copy = first.grey.copy()
-    template.cache_clear()
+    _template.cache_clear()
     assert np.array_equal(template(4).grey, copy)
     with pytest.raises(ValueError, match="read-only"):
         first.grey[0, 0, 0] = 1

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import pytest
 from native_study import make_native
 
+from ekbom.errors import Refused
+from ekbom.measures.pet.native import _given
+from ekbom.nouns import Unit
 from ekbom.space import template
+from ekbom.space.settings import SpaceSettings
 from ekbom.space.transform import Rigid, compose
 from ekbom.space.transforms_io import read_transform
+from ekbom.study.index import Study
 from ekbom.study.run import run_study
 
 TO = "MNI152NLin2009aSym"
@@ -61,3 +69,38 @@ def test_steps_before_that_refuse_stop_their_scan_by_name(tmp_path):
     stopped = summary.found.stopped[0]
     assert (stopped.measure, stopped.unit.label) == ("pet", "sub-01")
     assert "left and right are unknown" in stopped.what
+
+
+def test_transforms_of_a_derivative_are_taken_and_the_truth_never(tmp_path):
+    (tmp_path / "dataset_description.json").write_text(
+        json.dumps({"Name": "x", "BIDSVersion": "1.10.0"})
+    )
+    (tmp_path / "participants.tsv").write_text("participant_id\nsub-01\n")
+    (tmp_path / "sub-01" / "anat").mkdir(parents=True)
+    (tmp_path / "sub-01" / "anat" / "sub-01_T1w.json").write_text("{}")
+
+    def put(derivative, *stems):
+        folder = tmp_path / "derivatives" / derivative / "sub-01" / "anat"
+        folder.mkdir(parents=True, exist_ok=True)
+        for stem in stems:
+            (folder / f"sub-01_{stem}_xfm.txt").write_text("x")
+
+    def found(space=None):
+        study = Study.open(tmp_path)
+        given = _given(Unit("sub-01"), study, space or SpaceSettings(), ("t1w",), (TO,))
+        return [p.relative_to(tmp_path / "derivatives").parts[0] for p in given]
+
+    there, back = f"from-T1w_to-{TO}_mode-image", f"from-{TO}_to-T1w_mode-image"
+    put("truth", f"{there}_desc-affine", f"{there}_desc-warp", back)
+    assert found() == []  # what a simulation has put in is no input
+    assert found(SpaceSettings(given="truth")) == []
+    put("fmriprep", there, back)
+    assert found() == ["fmriprep", "fmriprep"]
+    assert found(SpaceSettings(given="none")) == []
+    put("fmriprep", f"{there}_desc-warp")
+    with pytest.raises(Refused, match="go the same way") as no:
+        found()  # an affine and a field apart: in which order is not said
+    assert no.value.field == "space.given"
+    put("petprep", there)
+    with pytest.raises(Refused, match="Several derivatives"):
+        found()

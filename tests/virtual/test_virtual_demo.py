@@ -157,3 +157,15 @@ def test_the_whole_demo_finds_what_was_planted(tmp_path, capsys):
     # again: nothing is simulated or measured twice
     assert call("demo", tmp_path / "d", "--size", "rois", "--seed", 2, "--workers", 1) == 0
     assert counted[0] in capsys.readouterr().out
+
+
+def test_the_native_demo_is_the_model_study_with_its_own_slopes():
+    strong, weak = (demo.chosen(realistic=r, native=True) for r in (False, True))
+    assert (strong.name, strong.severity_slope, weak.severity_slope) == (
+        "von-spiczak-2005",
+        0.03,
+        0.014,
+    )
+    assert strong.head is not None
+    assert demo.chosen(realistic=True, native=False).severity_slope == 0.014
+    assert demo.chosen(realistic=False, native=False).name == "demo"

@@ -6,6 +6,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from scipy import ndimage
 from test_virtual_study import errors
 
 from ekbom import virtual
@@ -170,6 +171,24 @@ def test_motion_moves_activity_and_keeps_it():
     jump = DESIGN.head.jump_probability * DESIGN.head.jump_mm**2
     expected = np.sqrt(DESIGN.head.motion_mm**2 + jump)
     np.testing.assert_allclose(last[:, 3:].std(axis=0), expected, rtol=0.15)
+
+
+def test_moved_images_are_those_of_an_independent_spline():
+    grid = virtual.native.pet_grid(8.0)
+    image = np.zeros(grid.shape)
+    inner = tuple(slice(6, n - 6) for n in grid.shape)  # brains do not reach the edge
+    image[inner] = np.random.default_rng(4).random(image[inner].shape)
+    pose = Rigid.of([0.04, -0.05, 0.03, 2.0, -4.0, 3.0], CENTRE)
+    where = np.flatnonzero(np.random.default_rng(5).random(grid.size) < 0.5)
+    seen = moved(image, grid, pose, where)
+    at = grid.to_index(
+        pose.inverse().points(grid.to_world(np.indices(grid.shape).reshape(3, -1).T))
+    )
+    plain = ndimage.map_coordinates(image, at.T, order=3, mode="grid-constant")
+    np.testing.assert_allclose(seen.ravel()[where], plain[where], atol=2e-3)
+    assert np.count_nonzero(seen) <= where.size
+    near_rest = Rigid.of([0.0, 0.0, 0.0, 0.04, 0.0, 0.0])
+    assert moved(image, grid, near_rest, where) is image
 
 
 def test_motion_is_written_as_it_was_made(native):

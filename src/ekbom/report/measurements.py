@@ -9,7 +9,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 from scipy import stats
 
-from ekbom.report import figures, numbers, style
+from ekbom.report import figures, numbers, outliers, style
 from ekbom.report.blocks import Block, Part
 from ekbom.report.columns import bare
 from ekbom.report.grid import Cell, Grid, Head, build
@@ -278,4 +278,5 @@ def _scores(frame: pd.DataFrame, measure: str) -> Part:
         wide, list(wide.columns), caption=Markup("{}: numbers of each scan").format(measure)
     )
     title = Markup("Scores: {}").format(measure)
-    return Part(f"scores-{measure}", title, [Block("grid", grid, fold="All scans")])
+    apart = outliers.blocks(frame) if measure == outliers.MEASURE else []
+    return Part(f"scores-{measure}", title, [*apart, Block("grid", grid, fold="All scans")])

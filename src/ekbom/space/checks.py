@@ -68,20 +68,21 @@ NO_ORIENTATION = Message(
     "sform_code and qform_code are both 0, so left and right are unknown.",
     expected="a scanner or template code (1-4)",
     mend="Set it with the converter that made the file; or, when you know that the header is "
-    "right, say assume_affine = true in [space] of the plan.",
+    "right, say assume_affine = true in [space] of the plan, or --assume-affine header.",
     field="sform_code, qform_code",
 )
 FORMS_DIFFER = Message(
     "qform and sform place the image at different positions.",
     expected="less than 0.1 mm at the corners",
     mend="Find out which of the two is right and write it to both; or choose with "
-    "trust = 'sform' (or 'qform') in [space] of the plan.",
+    "trust = 'sform' (or 'qform') in [space] of the plan, or --trust sform|qform.",
     field="qform, sform",
 )
 NOT_3D = Message(
     "The image is 4-D where one 3-D volume is expected.",
     expected="one 3-D volume (a trailing axis of 1 is accepted)",
-    mend="Give the file of one map; a dynamic scan goes to `ekbom space motion` or to the plan.",
+    mend="Give the file of one map, or choose with --volume k; a dynamic scan goes to "
+    "`ekbom space motion` or to the plan.",
     field="dim",
 )
 NOT_4D = Message(

@@ -220,13 +220,15 @@ def read_volume(
     return Volume(next(frames), header.grid, unit, header.notes)
 
 
-def read_mask(path: str | Path) -> Volume:
+def read_mask(path: str | Path, *, trust: str | None = None, assume_affine: bool = False) -> Volume:
     """Read a mask: voxels above 0 are inside.
 
     Parameters
     ----------
     path : path-like
         3-D NIfTI file.
+    trust, assume_affine
+        See :func:`read_header`.
 
     Returns
     -------
@@ -238,7 +240,7 @@ def read_mask(path: str | Path) -> Volume:
     Refused
         See :func:`read_volume`; also when fewer than two voxels are inside.
     """
-    volume = read_volume(path)
+    volume = read_volume(path, trust=trust, assume_affine=assume_affine)
     inside = np.asarray(np.nan_to_num(volume.values.astype(np.float64)) > 0)
     checks.require_mask(inside, file=path, found=str(volume.grid))
     return Volume(inside, volume.grid, "1", volume.notes)

@@ -16,11 +16,12 @@ Unbiased average age-appropriate atlases for pediatric studies. NeuroImage
 from __future__ import annotations
 
 import functools
+import threading
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from ekbom.space.checks import TEMPLATE_RESOLUTION
 from ekbom.space.grid import Grid
@@ -31,6 +32,7 @@ SPACE = "MNI152NLin2009aSym"
 
 #: nilearn's brain mask: T1 above this share of its maximum.
 _BRAIN_THRESHOLD = 0.2
+_MAKING = threading.Lock()
 
 CITATION = (
     "Fonov V, Evans AC, Botteron K, Almli CR, McKinstry RC, Collins DL, 2011. Unbiased average "
@@ -71,7 +73,6 @@ class Template:
         return np.asarray(self.grey > 0.5 * self.grey.max())
 
 
-@functools.lru_cache(maxsize=4)
 def template(resolution: float = 2.0) -> Template:
     """Return the template at a resolution.
 
@@ -95,9 +96,15 @@ def template(resolution: float = 2.0) -> Template:
     Refused
         When the resolution is out of range or nilearn's files are missing.
     """
+    resolution = float(resolution)
+    with _MAKING:  # two threads that ask at once wait for one
+        return _template(resolution)
+
+
+@functools.lru_cache(maxsize=4)
+def _template(resolution: float) -> Template:
     from ekbom.space.io import template_file  # files are read at the edge only
 
-    resolution = float(resolution)
     if not 1.0 <= resolution <= 12.0:
         raise TEMPLATE_RESOLUTION.refused(found=f"{resolution:g} mm")
     t1, grid = template_file("t1")
@@ -139,17 +146,36 @@ def _frozen(grid: Grid, *maps: NDArray[np.generic]) -> Template:
 
 def _coarser(image: NDArray[np.generic], grid: Grid, target: Grid) -> NDArray[np.float64]:
     # Both grids have the same axes, so Gaussian and linear interpolation are
-    # done axis by axis, and each axis shrinks before the next is filtered.
-    out = np.asarray(image, dtype=np.float64)
-    for axis in range(3):
-        step = target.voxel_size[axis] / grid.voxel_size[axis]
-        sigma = np.sqrt(step**2 - 1.0) / FWHM_PER_SIGMA
-        out = ndimage.gaussian_filter1d(out, sigma, axis=axis, mode="nearest", truncate=4.5)
-        where = np.round(np.arange(target.shape[axis]) * step, 9)
-        low = np.minimum(where.astype(int), grid.shape[axis] - 1)
-        high = np.minimum(low + 1, grid.shape[axis] - 1)
-        shape = [1, 1, 1]
-        shape[axis] = -1
-        part = (where - low).reshape(shape)
-        out = (1.0 - part) * out.take(low, axis=axis) + part * out.take(high, axis=axis)
-    return out
+    # done axis by axis. Along one axis both together are a sparse matrix of
+    # few rows, so that nothing is filtered only to be thrown away.
+    # The axis that lies slowest in memory goes first (files hold x fastest):
+    # the volume shrinks without being turned round in memory.
+    rows = [
+        _weights(n, n_out, new / old)
+        for n, n_out, new, old in zip(
+            grid.shape, target.shape, target.voxel_size, grid.voxel_size, strict=True
+        )
+    ]
+    if np.asarray(image).flags.f_contiguous:
+        return _along(np.asarray(image).T, rows[::-1]).T
+    return _along(image, rows)
+
+
+def _along(image: NDArray[np.generic], rows: list[sparse.csr_array]) -> NDArray[np.float64]:
+    values = np.ascontiguousarray(image, dtype=np.float64)
+    values = (rows[0] @ values.reshape(values.shape[0], -1)).reshape(-1, *values.shape[1:])
+    values = np.stack([rows[1] @ slab for slab in values])
+    first, second, last = values.shape
+    flat = rows[2] @ np.ascontiguousarray(values.reshape(-1, last).T)
+    return np.ascontiguousarray(flat.T).reshape(first, second, -1)
+
+
+def _weights(n: int, n_out: int, step: float) -> sparse.csr_array:
+    """Return what each new voxel of one axis takes of the old ones."""
+    sigma = np.sqrt(step**2 - 1.0) / FWHM_PER_SIGMA
+    blur = ndimage.gaussian_filter1d(np.eye(n), sigma, axis=0, mode="nearest", truncate=4.5)
+    where = np.round(np.arange(n_out) * step, 9)
+    low = np.minimum(where.astype(int), n - 1)
+    high = np.minimum(low + 1, n - 1)
+    part = (where - low)[:, None]
+    return sparse.csr_array((1.0 - part) * blur[low] + part * blur[high])

@@ -267,6 +267,11 @@ class Design(_Checked):
             raise ValueError("the last blood sample must not be before the end of the scan")
         return self
 
+    @property
+    def severity_slope(self) -> float:
+        """Planted occupancy a point of severity, from whichever part plants it."""
+        return self.binding.severity_slope if self.opioid is None else self.opioid.slope
+
 
 def design_names() -> tuple[str, ...]:
     """Return the names of the ready-made designs, sorted.

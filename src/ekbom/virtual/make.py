@@ -351,8 +351,7 @@ def _region_rows(study: VirtualStudy, scans: list[_Scan]) -> Iterator[dict[str, 
 def _effect_rows(study: VirtualStudy) -> Iterator[dict[str, Any]]:
     """Return planted slopes by region, and what blur makes of them."""
     binding, VND = study.design.binding, study.tracer.kinetics["general"].VND
-    opioid = study.design.opioid
-    slope = binding.severity_slope if opioid is None else opioid.slope
+    slope = study.design.severity_slope
     specific = np.array([max(source.VT - VND, 0.0) for source in study.sources])
     slopes = {
         "irls": np.array([slope * (s.area in binding.severity_regions) for s in study.sources]),

@@ -10,6 +10,7 @@ from ekbom.space.grid import Grid
 from ekbom.space.transform import Rigid
 from ekbom.virtual.design import Head as Settings
 from ekbom.virtual.head import CENTRE
+from ekbom.virtual.spline import spline_at
 
 Array = NDArray[np.float64]
 
@@ -70,10 +71,10 @@ def moved(image: Array, grid: Grid, pose: Rigid, where: NDArray[np.int64]) -> Ar
     reach = np.array([[80.0, 0, 0], [0, 80.0, 0], [0, 0, 80.0]]) + CENTRE
     if float(np.abs(back.points(reach) - reach).max()) < _STILL_MM:
         return image
-    index = np.stack(np.unravel_index(where, grid.shape), axis=-1)
-    at = grid.to_index(back.points(grid.to_world(index))).T
+    weights = ndimage.spline_filter(image, order=3, output=np.float64, mode="mirror")
+    matrix = np.linalg.inv(grid.affine) @ back.matrix @ grid.affine
     out = np.zeros(grid.size)
-    out[where] = ndimage.map_coordinates(image, at, order=3, mode="grid-constant", cval=0.0)
+    spline_at(weights, matrix, where, out)
     return out.reshape(grid.shape)
 
 

@@ -7,6 +7,9 @@ from importlib import resources
 from ekbom.virtual.design import Design
 from ekbom.virtual.study import SIZES
 
+#: Heading of the part of the plan that speaks of space.
+_SPACE = "[space]\n"
+
 
 def plan_text(size: str, design: Design | None = None) -> str:
     """Return ``plan.toml`` for a simulated study.
@@ -16,7 +19,8 @@ def plan_text(size: str, design: Design | None = None) -> str:
     size : {"rois", "quick", "full"}
         Images add maps and questions over voxels.
     design : Design, optional
-        One with a plan of its own gets that.
+        One with a plan of its own gets that; one with heads of its own says how
+        they come together.
 
     Returns
     -------
@@ -29,6 +33,11 @@ def plan_text(size: str, design: Design | None = None) -> str:
         )
     folder = resources.files("ekbom.virtual") / "plans"
     text = (folder / "regions.toml").read_text("utf-8")
-    if SIZES[size] is not None:
+    resolution = SIZES[size]
+    if resolution is not None:
         text += (folder / "voxels.toml").read_text("utf-8")
+    if resolution is not None and design is not None and design.head is not None:
+        # heads differ: where their maps meet, and how finely the way is looked for
+        native = (folder / "native.toml").read_text("utf-8").format(resolution=resolution)
+        text = text.replace(_SPACE, _SPACE + native)
     return text

@@ -246,7 +246,11 @@ def _given(
     if space.given == "none":
         return []
     scope = "derivatives" if space.given == "auto" else space.given
-    files = [f for f in study.find(unit, suffix="xfm", scope=scope) if f.extension in _TRANSFORMS]
+    files = [
+        f
+        for f in study.find(unit, suffix="xfm", scope=scope)
+        if f.extension in _TRANSFORMS and f.scope != TRUTH
+    ]
     ends = [word.lower() for word in fixed]
 
     def between(a: Sequence[str], b: Sequence[str]) -> list[BidsFile]:
@@ -275,6 +279,17 @@ def _first(files: Sequence[BidsFile], unit: Unit) -> BidsFile | None:
             mend="name the derivative: given = '...' in [space]",
         )
     near = [f for f in files if f.entities.get("ses") == unit.session] or list(files)
+    stems = sorted({f.path.name.removesuffix(f.extension) for f in near})
+    if len(stems) > 1:
+        # An affine and a field of one way, or two ways: which one, or in which order, is not said.
+        raise Refused(
+            f"Several transforms go the same way for {unit.label}.",
+            file=near[0].path,
+            field="space.given",
+            found=", ".join(stems),
+            expected="one file a direction (a chain in one .h5)",
+            mend="leave one of them, or say given = 'none' in [space] to find the way here",
+        )
     order = {extension: k for k, extension in enumerate(_TRANSFORMS)}
     return min(near, key=lambda f: (order[f.extension], str(f.path)), default=None)
 
