@@ -50,6 +50,8 @@ def clipped_spans(channel: Channel) -> Array:
     low, high = channel.rails
     if low != low or high != high or not channel.raw.size:
         return np.zeros((0, 2))
+    if channel.raw.min() > low and channel.raw.max() < high:
+        return np.zeros((0, 2))
     starts, stops = _at_rail(np.ascontiguousarray(channel.raw), low, high, RAIL_SAMPLES)
     return union(np.column_stack((starts, stops)) / channel.fs)
 
@@ -78,14 +80,23 @@ def same_spans(x: Array, y: Array, fs: float) -> Array:
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _runs(raw: NDArray[Any], need: int) -> tuple[Any, Any]:  # pragma: no cover - compiled
+    """Runs of more than `need` equal samples, most of which are never looked at."""
     starts, stops = [0], [0]
     start = 0
-    for k in range(1, raw.size + 1):
-        if k == raw.size or raw[k] != raw[start]:
-            if k - start > need:
-                starts.append(start)
-                stops.append(k)
+    while start + need < raw.size:
+        # From the far end of what a run from here must cover, back to the first that differs.
+        k = start + need
+        while k > start and raw[k - 1] == raw[start + need]:
+            k -= 1
+        if k > start:
             start = k
+            continue
+        stop = start + need + 1
+        while stop < raw.size and raw[stop] == raw[start]:
+            stop += 1
+        starts.append(start)
+        stops.append(stop)
+        start = stop
     return np.array(starts[1:], np.int64), np.array(stops[1:], np.int64)
 
 

@@ -58,12 +58,14 @@ def _share(xy: Array, xx: Array, use: Any) -> float:
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _products(x: Array, y: Array, width: int) -> Any:  # pragma: no cover - compiled
     n = x.size // width
-    xx, yy, xy = np.zeros(n), np.zeros(n), np.zeros(n)
+    xx, yy, xy = np.empty(n), np.empty(n), np.empty(n)
     for k in range(n):
+        a = b = c = 0.0
         for i in range(k * width, (k + 1) * width):
-            xx[k] += x[i] * x[i]
-            yy[k] += y[i] * y[i]
-            xy[k] += x[i] * y[i]
+            a += x[i] * x[i]
+            b += y[i] * y[i]
+            c += x[i] * y[i]
+        xx[k], yy[k], xy[k] = a, b, c
     return xx, yy, xy
 
 

@@ -21,7 +21,7 @@ from ekbom.measures.legs.ecg import Heart, find_beats, hidden_beats, remove_beat
 from ekbom.measures.legs.envelope import Envelope, envelope
 from ekbom.measures.legs.events import LEG_WORDS, Array, Bools, Ints, Marks, inside, union
 from ekbom.measures.legs.filters import Channel, design, filtered, mains_found
-from ekbom.measures.legs.hysteresis import bursts
+from ekbom.measures.legs.hysteresis import bursts, judged
 from ekbom.measures.legs.rest import follow_tone, rest_level
 
 #: Rest EMG (median, rectified) outside this is no EMG in microvolts.
@@ -32,6 +32,8 @@ REST_LIMIT = 5.0
 SHORTEST = 0.5
 #: Mean of the absolute value of Gaussian noise by its root mean square.
 RECTIFIED = float(np.sqrt(2.0 / np.pi))
+#: Blocks looked at together.
+_TILE = 65_536
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,6 @@ class Track:
     lost: Array
     rest_times: Array
     rest: Array
-    level: Array
     first: np.ndarray[Any, Any]
     past: np.ndarray[Any, Any]
     facts: dict[str, Any]
@@ -218,7 +219,7 @@ def rethreshold(found: Detection, settings: DetectSettings) -> Marks:
     marks = []
     for track in found.tracks:
         first, past = bursts(
-            track.env, track.level, settings.on, settings.off, settings.hold, track.usable
+            track.env, track.rest, settings.on, settings.off, settings.hold, track.usable
         )
         marks.append(_marks(replace(track, first=first, past=past), settings))
     return _joined(marks)
@@ -282,10 +283,10 @@ def _first_pass(channel: Channel, asked: DetectSettings) -> Track:
     none = np.zeros(0, np.int64)
     env = envelope(x, channel.fs, asked.window)
     track = Track(channel, high, notches, x, env, np.zeros(0, bool), lost, np.zeros(0),
-                   np.zeros(0), np.zeros(0), none, none, facts)  # fmt: skip
+                   np.zeros(0), none, none, facts)  # fmt: skip
     # About half a second around a flat span the filters ring.
     wide = union(flat + np.array([-0.5, 0.5])) if len(flat) else flat
-    track.usable = ~inside(env.times, wide)
+    track.usable = _outside(env, wide)
     _measure(track, asked, asked.quantile, None)
     return track
 
@@ -297,19 +298,25 @@ def _measure(track: Track, asked: DetectSettings, q: float, moving: Bools | None
     track.rest_times, track.rest = rest_level(env, q, band, out)
     if moving is not None:
         track.rest = follow_tone(env, track.rest, asked.on, band, track.usable)
-    track.level = np.interp(env.times, track.rest_times, track.rest)
-    track.first, track.past = bursts(
-        env, track.level, asked.on, asked.off, asked.hold, track.usable
-    )
+    track.first, track.past = bursts(env, track.rest, asked.on, asked.off, asked.hold, track.usable)
+
+
+def _outside(env: Envelope, spans: Array) -> Bools:
+    """Blocks whose middle lies in none of the spans, s."""
+    out = np.ones(env.values.size, bool)
+    middle = np.arange(env.values.size) if len(spans) else np.zeros(0)
+    for k in range(0, middle.size, _TILE):
+        out[k : k + _TILE] = ~inside((middle[k : k + _TILE] + 0.5) * env.step, spans)
+    return out
 
 
 def _moving(track: Track) -> Bools:
     """Blocks in a burst, and half a second about it."""
     pad = round(0.5 / track.env.step)
-    change = np.zeros(track.env.power.size + 1, np.int64)
-    np.add.at(change, np.maximum(track.first - pad, 0), 1)
-    np.add.at(change, np.minimum(track.past + pad, track.env.power.size), -1)
-    return np.asarray(np.cumsum(change[:-1]) > 0)
+    moving = np.zeros(track.env.values.size, bool)
+    for a, b in zip(track.first.tolist(), track.past.tolist(), strict=True):
+        moving[max(a - pad, 0) : b + pad] = True
+    return moving
 
 
 def _without_heart(track: Track, beats: Array | None, asked: DetectSettings) -> Heart:
@@ -359,7 +366,7 @@ def _second_pass(track: Track, asked: DetectSettings) -> None:
     if loose.size:
         spans = union(np.column_stack((loose, loose + 1.0)))
         track.lost = union(np.concatenate((track.lost, spans)))
-        track.usable &= ~inside(track.env.times, spans)
+        track.usable &= _outside(track.env, spans)
         _measure(track, asked, 0.5, _moving(track))
 
 
@@ -398,42 +405,15 @@ def _leg(track: Track) -> Leg:
 
 def _marks(track: Track, asked: DetectSettings) -> tuple[Array, Array, Ints, Bools]:
     """Turn blocks into seconds; drop what is too short or only a step of the floor."""
-    env, v = track.env, track.env.values
+    env = track.env
     half = (env.blocks // 2) * env.step
-    onsets, lengths, shapes = [], [], []
-    five = round(5.0 / env.step)
-    for a, b in zip(track.first.tolist(), track.past.tolist(), strict=True):
-        onset = a * env.step + 0.5 * half
-        end = b * env.step - (0.75 * half if b < v.size else 0.0)
-        length = end - onset
-        if length < SHORTEST - 1e-6:
-            continue
-        if float(v[a:b].max()) < _floor(v, a, b, five) + asked.on:
-            continue
-        onsets.append(onset)
-        lengths.append(length)
-        shapes.append(_raised(v[a:b], track.level[a:b] + asked.off, round(0.5 / env.step)))
-    n = len(onsets)
-    return (
-        np.array(onsets),
-        np.array(lengths),
-        np.full(n, track.channel.leg, np.int64),
-        np.array(shapes, bool),
-    )
-
-
-def _floor(v: Array, a: int, b: int, width: int) -> float:
-    """Higher of the levels before and after: a step of the floor is no movement."""
-    before, after = np.sort(v[max(a - width, 0) : a]), np.sort(v[b : b + width])
-    return max(
-        float(before[before.size // 2]) if before.size else 0.0,
-        float(after[after.size // 2]) if after.size else 0.0,
-    )
-
-
-def _raised(v: Array, bar: Array, width: int) -> bool:
-    """Whether some half second has a median at or above rest + off (R4)."""
-    if v.size < width:
-        return bool(np.median(v - bar) >= 0)
-    above = np.concatenate(([0], np.cumsum(v >= bar)))
-    return bool(np.max(above[width:] - above[:-width]) * 2 >= width)
+    onset = track.first * env.step + 0.5 * half
+    end = track.past * env.step - np.where(track.past < env.values.size, 0.75 * half, 0.0)
+    length = end - onset
+    shape = judged(
+        env, track.rest, track.first, track.past, asked.on, asked.off,
+        length >= SHORTEST - 1e-6,
+    )  # fmt: skip
+    kept = shape >= 0
+    leg = np.full(int(kept.sum()), track.channel.leg, np.int64)
+    return onset[kept], length[kept], leg, shape[kept] == 1

@@ -9,7 +9,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from ekbom.measures.legs.envelope import Envelope
+from ekbom.measures.legs.envelope import Envelope, powers
 from ekbom.measures.legs.events import Array, Bools, Ints
 from ekbom.measures.legs.filters import Channel, design, filtered
 
@@ -71,9 +71,7 @@ def find_beats(channel: Channel) -> Array:
         return np.zeros(0)
     per_second = max(round(channel.fs / block), 1)
     top = _per_second(peak, per_second)
-    bar = np.repeat(0.5 * _rolling_median(top, 21), per_second)[: peak.size]
-    bar = np.concatenate((bar, np.full(peak.size - bar.size, bar[-1] if bar.size else np.inf)))
-    keep = _alone(peak, bar, round(0.3 * per_second))
+    keep = _alone(peak, 0.5 * _rolling_median(top, 21), per_second, round(0.3 * per_second))
     return _places(x, np.flatnonzero(keep), block) / channel.fs
 
 
@@ -104,10 +102,9 @@ def hidden_beats(x: Array, fs: float, env: Envelope, moving: Bools) -> Array:
     per_second = max(round(1.0 / env.step), 1)
     # Beats are short: half of the blocks of two seconds hold none of them.
     # Every fourth is enough to tell their median.
-    calm = np.sqrt(_per_second_median(env.power[:n:4], per_second // 2))
-    bar = np.repeat(4.0 * calm, 4 * (per_second // 2))[:n]
-    bar = np.concatenate((bar, np.full(n - bar.size, bar[-1] if bar.size else np.inf)))
-    keep = _alone(np.where(moving[:n], 0.0, peak), bar, round(0.3 * per_second))
+    calm = np.sqrt(_per_second_median(powers(x, env.block, n, 4), per_second // 2))
+    peak[moving[:n]] = 0.0
+    keep = _alone(peak, 4.0 * calm, 4 * (per_second // 2), round(0.3 * per_second))
     beats = _places(x, np.flatnonzero(keep), env.block) / fs
     gaps = np.diff(beats)
     near = (gaps > 0.4) & (gaps < 1.5)
@@ -199,7 +196,9 @@ def _peaks(x: Array, block: int) -> Array:  # pragma: no cover - compiled
     for k in range(peak.size):
         top = 0.0
         for i in range(k * block, (k + 1) * block):
-            top = max(top, abs(x[i]))
+            here = abs(x[i])
+            if here > top:
+                top = here
         peak[k] = top
     return peak
 
@@ -213,11 +212,13 @@ def _places(x: Array, blocks: Ints, block: int) -> Array:
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _alone(peak: Array, bar: Array, reach: int) -> Bools:  # pragma: no cover - compiled
-    """Blocks above the bar that no block within reach exceeds."""
+def _alone(
+    peak: Array, bars: Array, width: int, reach: int
+) -> Bools:  # pragma: no cover - compiled
+    """Blocks above the bar of their stretch of blocks that no block within reach exceeds."""
     out = np.zeros(peak.size, np.bool_)
     for k in range(peak.size):
-        if peak[k] <= bar[k]:
+        if peak[k] <= bars[min(k // width, bars.size - 1)]:
             continue
         best = True
         for j in range(max(k - reach, 0), min(k + reach + 1, peak.size)):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 from numba import njit
 
 from ekbom.measures.legs.events import Array
+
+#: Blocks worked on at a time, so that their powers stay near the processor.
+_TILE = 1024
 
 
 @dataclass(frozen=True)
@@ -18,8 +20,8 @@ class Envelope:
 
     Parameters
     ----------
-    power : (K,) array
-        Mean square of each block, uV^2.
+    values : (K,) array
+        Root mean square of the window about each block, uV.
     block : int
         Samples of a block.
     fs : float
@@ -28,7 +30,7 @@ class Envelope:
         Seconds of the window asked for.
     """
 
-    power: Array
+    values: Array
     block: int
     fs: float
     window: float
@@ -41,17 +43,7 @@ class Envelope:
     @property
     def blocks(self) -> int:
         """Blocks of a window, an odd number so that windows have a middle."""
-        return max(2 * round((self.window / self.step - 1) / 2) + 1, 1)
-
-    @property
-    def times(self) -> Array:
-        """(K,) middle of each block, s."""
-        return np.asarray((np.arange(self.power.size) + 0.5) * self.step, np.float64)
-
-    @cached_property
-    def values(self) -> Array:
-        """(K,) root mean square of the window about each block, uV."""
-        return np.asarray(_rms(self.power, self.blocks // 2), np.float64)
+        return _blocks(self.block / self.fs, self.window)
 
 
 def envelope(x: Array, fs: float, window: float) -> Envelope:
@@ -72,28 +64,45 @@ def envelope(x: Array, fs: float, window: float) -> Envelope:
         Of whole blocks; samples after the last one are left out.
     """
     block = max(math.floor(0.01 * fs + 1e-9), 1)
-    return Envelope(np.asarray(_power(x, block)), block, fs, window)
+    return Envelope(np.asarray(_rms(x, block, _blocks(block / fs, window) // 2)), block, fs, window)
+
+
+def _blocks(step: float, window: float) -> int:
+    return max(2 * round((window / step - 1) / 2) + 1, 1)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _power(x: Array, block: int) -> Array:  # pragma: no cover - compiled
-    out = np.empty(x.size // block)
+def powers(x: Array, block: int, count: int, every: int) -> Array:  # pragma: no cover - compiled
+    """Mean square of the blocks 0, every, 2 every ... below count, uV^2."""
+    out = np.empty((count + every - 1) // every)
     for k in range(out.size):
         total = 0.0
-        for i in range(k * block, (k + 1) * block):
+        for i in range(k * every * block, (k * every + 1) * block):
             total += x[i] * x[i]
         out[k] = total / block
     return out
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _rms(power: Array, half: int) -> Array:  # pragma: no cover - compiled
-    n = power.size
-    out = np.empty(n)
-    for k in range(n):
-        low, high = max(k - half, 0), min(k + half + 1, n)
-        total = 0.0
-        for i in range(low, high):
-            total += power[i]
-        out[k] = math.sqrt(total / (high - low))
+def _rms(x: Array, block: int, half: int) -> Array:  # pragma: no cover - compiled
+    n = x.size // block
+    out = np.zeros(n)
+    for start in range(0, n, _TILE):
+        stop = min(start + _TILE, n)
+        low, high = max(start - half, 0), min(stop + half, n)
+        power = powers(x[low * block : high * block], block, high - low, 1)
+        # Windows that are cut by an end of the recording, then whole ones side by side.
+        first, past = min(max(start, half), stop), max(min(stop, n - half), start)
+        for k in range(start, stop):
+            if first <= k < past:
+                continue
+            a, b = max(k - half, 0), min(k + half + 1, n)
+            for i in range(a, b):
+                out[k] += power[i - low]
+            out[k] = math.sqrt(out[k] / (b - a))
+        for j in range(2 * half + 1):
+            for k in range(first, past):
+                out[k] += power[k - half + j - low]
+        for k in range(first, past):
+            out[k] = math.sqrt(out[k] / (2 * half + 1))
     return out

@@ -14,11 +14,14 @@ def bursts(
 ) -> tuple[Ints, Ints]:
     """Find bursts by their blocks.
 
+    The rest level of a block lies on the straight line between those of the
+    middles of the seconds about it.
+
     Parameters
     ----------
     env : Envelope
-    rest : (K,) array
-        Rest level of each block, uV.
+    rest : (S,) array
+        Rest level of each second, uV.
     on, off : float
         uV above rest: reached at the onset, not reached after the offset.
     hold : float
@@ -35,27 +38,44 @@ def bursts(
     """
     # Windows whose middle lies a half window inside the span see only that span.
     hold_blocks = max(round(hold / env.step) - (env.blocks - 1), 1)
-    first, past = _bursts(env.values, rest, on, off, hold_blocks, usable)
+    first, past = _bursts(env.values, env.step, rest, on, off, hold_blocks, usable)
     return np.asarray(first), np.asarray(past)
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def level_at(rest: Array, second: int, t: float) -> float:  # pragma: no cover - compiled
+    """Level at a time, between the middle of a second (-1: before the first) and the next one."""
+    if second < 0:
+        return float(rest[0])
+    if second >= rest.size - 1:
+        return float(rest[-1])
+    return float((rest[second + 1] - rest[second]) * (t - (second + 0.5)) + rest[second])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _bursts(
-    values: Array, rest: Array, on: float, off: float, hold: int, usable: Bools
+    values: Array, step: float, rest: Array, on: float, off: float, hold: int, usable: Bools
 ) -> tuple[Ints, Ints]:  # pragma: no cover - compiled
-    n = values.size
-    first, past = np.empty(n // 2 + 2, np.int64), np.empty(n // 2 + 2, np.int64)
-    count, active, low = 0, False, 0
+    n, seconds = values.size, rest.size
+    first, past = np.empty(1024, np.int64), np.empty(1024, np.int64)
+    count, active, low, second = 0, False, 0, -1
     for k in range(n):
+        t = (k + 0.5) * step
+        while second + 1 < seconds and second + 1.5 <= t:
+            second += 1
+        level = level_at(rest, second, t)
         if not active:
-            if usable[k] and values[k] >= rest[k] + on:
+            if usable[k] and values[k] >= level + on:
+                if count == first.size:
+                    first = np.concatenate((first, np.empty_like(first)))
+                    past = np.concatenate((past, np.empty_like(past)))
                 first[count] = k
                 active, low = True, 0
         elif not usable[k]:
             past[count] = k - low
             count += 1
             active = False
-        elif values[k] < rest[k] + off:
+        elif values[k] < level + off:
             low += 1
             if low == hold:
                 past[count] = k - hold + 1
@@ -68,3 +88,88 @@ def _bursts(
         past[count] = n - low
         count += 1
     return first[:count].copy(), past[:count].copy()
+
+
+def judged(
+    env: Envelope, rest: Array, first: Ints, past: Ints, on: float, off: float, asked: Bools
+) -> Ints:
+    """Tell movements from steps of the floor, and those of enough shape (R4).
+
+    Parameters
+    ----------
+    env : Envelope
+    rest : (S,) array
+        Rest level of each second, uV.
+    first, past : (B,) array of int
+        Of :func:`bursts`.
+    on, off : float
+        uV above rest.
+    asked : (B,) array of bool
+        Bursts to look at.
+
+    Returns
+    -------
+    (B,) array of int
+        1 when some half second has a median at or above rest + off, 0 when none
+        has, -1 for a step of the floor (no block of the burst stands `on` above both
+        the five seconds before and those after), or when not asked.
+    """
+    five, half = round(5.0 / env.step), round(0.5 / env.step)
+    found = _judged(env.values, env.step, rest, first, past, on, off, five, half, asked)
+    return np.asarray(found)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _judged(
+    values: Array,
+    step: float,
+    rest: Array,
+    first: Ints,
+    past: Ints,
+    on: float,
+    off: float,
+    five: int,
+    half: int,
+    asked: Bools,
+) -> Ints:  # pragma: no cover - compiled
+    out = np.full(first.size, -1)
+    for i in range(first.size):
+        a, b = first[i], past[i]
+        if not asked[i]:
+            continue
+        floor = max(_middle(values[max(a - five, 0) : a]), _middle(values[b : b + five]))
+        if values[a:b].max() < floor + on:
+            continue
+        above = np.empty(b - a)
+        second = int((a + 0.5) * step) - 2
+        for k in range(a, b):
+            t = (k + 0.5) * step
+            while second + 1 < rest.size and second + 1.5 <= t:
+                second += 1
+            above[k - a] = values[k] - (level_at(rest, second, t) + off)
+        out[i] = _raised(above, half)
+    return out
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _middle(values: Array) -> float:  # pragma: no cover - compiled
+    """Upper median, 0 for nothing."""
+    if not values.size:
+        return 0.0
+    return float(np.sort(values)[values.size // 2])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _raised(above: Array, width: int) -> bool:  # pragma: no cover - compiled
+    """Whether some half second has a median at or above zero."""
+    if above.size < width:
+        return bool(np.median(above) >= 0)
+    high = 0
+    for k in range(width):
+        high += above[k] >= 0
+    most = high
+    for k in range(width, above.size):
+        high += above[k] >= 0
+        high -= above[k - width] >= 0
+        most = max(most, high)
+    return bool(most * 2 >= width)

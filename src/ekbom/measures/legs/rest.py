@@ -113,9 +113,9 @@ def follow_tone(env: Envelope, level: Array, on: float, band: float, usable: Boo
 def _sampled(env: Envelope, leave: Bools | None) -> tuple[Ints, Bools, int]:
     """Bin ten windows a second; says which of them count."""
     per_second = 1.0 / env.step
-    seconds = max(int(env.power.size / per_second), 1)
+    seconds = max(int(env.values.size / per_second), 1)
     at = ((np.arange(seconds * _RATE) + 0.5) * per_second / _RATE).astype(np.int64)
-    at = at[at < env.power.size]
+    at = at[at < env.values.size]
     values = env.values[at]
     use = np.ones(at.size, bool) if leave is None else ~leave[at]
     use &= values > 0

@@ -10,8 +10,8 @@ import pandas as pd
 from ekbom.errors import Refused
 from ekbom.measures.legs.filters import Channel
 from ekbom.measures.legs.io import words
-from ekbom.measures.legs.io.annotations import Annotations
-from ekbom.measures.legs.io.edf import Signals, leg_channels, open_edf, read_annotations
+from ekbom.measures.legs.io.annotations import Annotations, sort_out
+from ekbom.measures.legs.io.edf import Signals, leg_channels, open_edf
 from ekbom.measures.legs.io.table import read_table
 from ekbom.nouns import BidsFile, Files, Unit
 
@@ -101,7 +101,7 @@ def read_night(files: Mapping[str, Sequence[Path]]) -> tuple[Annotations, Signal
     """
     signals = open_edf(files["edf"][0]) if files.get("edf") else None
     said = read_table(files["events"][0]) if files.get("events") else None
-    inside = read_annotations(files["edf"][0]) if signals is not None else None
+    inside = sort_out(signals.rows(), signals.path) if signals is not None else None
     if said is not None and inside is not None:
         said = said.over(inside)
     either = said if said is not None else inside

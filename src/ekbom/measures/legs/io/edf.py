@@ -15,6 +15,7 @@ from ekbom.measures.legs.events import LEG_WORDS, UNKNOWN, Array, leg_code
 from ekbom.measures.legs.filters import Channel
 from ekbom.measures.legs.io import words
 from ekbom.measures.legs.io.annotations import Annotations, Row, sort_out
+from ekbom.measures.legs.io.tal import read_head
 
 #: Microvolts of one unit; both spellings of micro, in either encoding of a header.
 UNITS = {"v": 1e6, "mv": 1e3, "uv": 1.0, "\u00b5v": 1.0, "\u03bcv": 1.0, "nv": 1e-3}
@@ -28,6 +29,7 @@ class Signals:
     labels: tuple[str, ...]
     units: tuple[str, ...]
     edf: Any
+    notes: Sequence[Any] = ()
 
     @property
     def seconds(self) -> float:
@@ -37,7 +39,7 @@ class Signals:
     def rows(self) -> list[Row]:
         """Return the annotations; ``text@@channel`` is split."""
         found = []
-        for note in self.edf.annotations:
+        for note in self.notes:
             text, _, channel = note.text.partition("@@")
             found.append(Row(float(note.onset), float(note.duration or 0.0), text.strip(),
                              channel.strip()))  # fmt: skip
@@ -68,7 +70,7 @@ def open_edf(path: str | Path) -> Signals:
     try:
         # BDF has the same header, and samples of 24 bits.
         edf = edfio.read_bdf(path) if path.suffix.lower() == ".bdf" else edfio.read_edf(path)
-        continuous = edf.is_continuous
+        head = read_head(path)
     except Exception as fault:
         raise Refused(
             "The file cannot be read as EDF.",
@@ -76,7 +78,7 @@ def open_edf(path: str | Path) -> Signals:
             found=f"{type(fault).__name__}: {fault}",
             expected="EDF or EDF+C",
         ) from fault
-    if not continuous:
+    if not head.continuous:
         raise Refused(
             "The records of the file are not continuous.",
             file=path,
@@ -85,31 +87,7 @@ def open_edf(path: str | Path) -> Signals:
             expected="EDF+C, in which times follow from the samples",
             mend="export the night as one continuous recording",
         )
-    header = _units(path, edf)
-    return Signals(path, tuple(s.label for s in edf.signals), header, edf)
-
-
-def _units(path: Path, edf: Any) -> tuple[str, ...]:
-    """Read the physical dimensions from the bytes: a micro sign is not ASCII."""
-    with path.open("rb") as stream:
-        head = stream.read(256)
-        count = int(head[252:256])
-        stream.seek(256 + count * (16 + 80))
-        cells = [stream.read(8) for _ in range(count)]
-        stream.seek(256)
-        labels = [stream.read(16).decode("latin-1").strip() for _ in range(count)]
-    kept = [
-        c
-        for c, label in zip(cells, labels, strict=True)
-        if label not in ("EDF Annotations", "BDF Annotations")
-    ]
-    out = []
-    for cell in kept:
-        try:
-            out.append(cell.decode("utf-8").strip())
-        except UnicodeDecodeError:
-            out.append(cell.decode("latin-1").strip())
-    return tuple(out)
+    return Signals(path, tuple(s.label for s in edf.signals), head.units, edf, head.notes)
 
 
 def read_annotations(path: str | Path) -> Annotations:

@@ -17,16 +17,10 @@ import numpy as np
 from ekbom.errors import Refused
 from ekbom.measures.legs.io.annotations import Annotations, sort_out
 from ekbom.measures.legs.io.edf import UNITS, Signals, open_edf
+from ekbom.measures.legs.io.tal import Note
 
 #: Endings that MNE reads here.
 FOREIGN = (".set", ".vhdr")
-
-
-@dataclass(frozen=True)
-class _Note:
-    onset: float
-    duration: float
-    text: str
 
 
 @dataclass(frozen=True)
@@ -53,7 +47,6 @@ class _Signal:
 @dataclass(frozen=True)
 class _Recording:
     signals: tuple[_Signal, ...]
-    annotations: tuple[_Note, ...]
     duration: float
 
 
@@ -106,13 +99,11 @@ def open_recording(path: str | Path, unit: str | None = None) -> Signals:
         own = said.get(label, unit or "")
         units.append("uV" if said and own.lower() in UNITS else own)
     notes = tuple(
-        _Note(
-            float(a["onset"]) - float(raw.first_time), float(a["duration"]), str(a["description"])
-        )
+        Note(float(a["onset"]) - float(raw.first_time), float(a["duration"]), str(a["description"]))
         for a in raw.annotations
     )
-    recording = _Recording(tuple(signals), notes, raw.n_times / fs)
-    return Signals(path, tuple(raw.ch_names), tuple(units), recording)
+    recording = _Recording(tuple(signals), raw.n_times / fs)
+    return Signals(path, tuple(raw.ch_names), tuple(units), recording, notes)
 
 
 def read_foreign(path: str | Path) -> Annotations:
