@@ -22,8 +22,8 @@ from ekbom.measures.legs.events import Marks
 from ekbom.measures.legs.figures import night_figure
 from ekbom.measures.legs.hypnogram import Hypnogram
 from ekbom.measures.legs.indices import find, indices
+from ekbom.measures.legs.io.annotations import sort_out
 from ekbom.measures.legs.io.edf import leg_channels, open_edf
-from ekbom.measures.legs.io.read import read
 from ekbom.measures.legs.rules import rule_set
 from ekbom.measures.legs.score import score
 from ekbom.measures.legs.settings import LegsSettings
@@ -84,8 +84,8 @@ def main() -> None:
 def one_round(path: Path) -> dict[str, float]:
     """Read, find, score, draw; seconds of each."""
     stamps = [time.perf_counter()]
-    channels = leg_channels(open_edf(path))
-    said = read(path)
+    opened = open_edf(path)
+    channels, said = leg_channels(opened), sort_out(opened.rows(), path)
     stamps.append(time.perf_counter())
     found = detect(channels)
     stamps.append(time.perf_counter())

@@ -100,9 +100,9 @@ def _rms(x: Array, block: int, half: int) -> Array:  # pragma: no cover - compil
             for i in range(a, b):
                 out[k] += power[i - low]
             out[k] = math.sqrt(out[k] / (b - a))
+        whole = out[first:past]
         for j in range(2 * half + 1):
-            for k in range(first, past):
-                out[k] += power[k - half + j - low]
-        for k in range(first, past):
-            out[k] = math.sqrt(out[k] / (2 * half + 1))
+            whole += power[first - half - low + j : past - half - low + j]
+        for k in range(whole.size):
+            whole[k] = math.sqrt(whole[k] / (2 * half + 1))
     return out

@@ -148,10 +148,15 @@ def filtered(channel: Channel, sos: Array, chunk: float = CHUNK) -> Array:
     raw = np.ascontiguousarray(channel.raw)
     whole = n // step
     groups = np.array_split(step * np.arange(whole), max(-(-whole // LANES), 1))
-    for starts, length in [*((g, step) for g in groups), (np.array([whole * step]), n % step)]:
-        if starts.size and length:
-            buffer = np.empty((length + 2 * pad, starts.size))
-            _both_ways(raw, channel.gain, channel.offset, sos, zi, starts, pad, buffer, out)
+    jobs = [(g, step) for g in groups if g.size]
+    if n % step:
+        jobs.append((np.array([whole * step]), n % step))
+    # One piece of memory for all: a new one would have to be got page by page.
+    memory = np.empty(max(g.size * (length + 2 * pad) for g, length in jobs))
+    for starts, length in jobs:
+        rows = length + 2 * pad
+        buffer = memory[: starts.size * rows].reshape(rows, starts.size)
+        _both_ways(raw, channel.gain, channel.offset, sos, zi, starts, pad, buffer, out)
     return out
 
 
@@ -182,12 +187,12 @@ def _both_ways(
         if tile == 0:
             _settle(z, zi, buffer[0])
         for s in range(sos.shape[0]):
-            _section(buffer[low:high], sos[s], z[s])
+            _section(buffer, low, high, False, sos[s], z[s])
     _settle(z, zi, buffer[m - 1])
     for tile in range(tiles - 1, -1, -1):
         low, high = tile * _TILE, min((tile + 1) * _TILE, m)
         for s in range(sos.shape[0]):
-            _section(buffer[low:high][::-1], sos[s], z[s])
+            _section(buffer, low, high, True, sos[s], z[s])
         for c in range(chunks):
             for k in range(max(low, pad), min(high, m - pad)):
                 out[starts[c] - pad + k] = buffer[k, c]
@@ -233,10 +238,13 @@ def _settle(z: Array, zi: Array, first: Array) -> None:  # pragma: no cover - co
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _section(x: Array, b: Array, z: Array) -> None:  # pragma: no cover - compiled
-    """One second-order section over the rows of x, in place."""
+def _section(
+    x: Array, low: int, high: int, back: bool, b: Array, z: Array
+) -> None:  # pragma: no cover - compiled
+    """One second-order section over some rows of x, in place."""
     b0, b1, b2, a1, a2 = b[0], b[1], b[2], b[4], b[5]
-    for k in range(x.shape[0]):
+    for i in range(high - low):
+        k = high - 1 - i if back else low + i
         for c in range(x.shape[1]):
             y = b0 * x[k, c] + z[0, c]
             z[0, c] = b1 * x[k, c] - a1 * y + z[1, c]

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
 from ekbom.errors import Refused
-from ekbom.measures.legs.events import TOLERANCE, Array, Ints, overlap, union
+from ekbom.measures.legs.events import TOLERANCE, Array, Bools, Ints, overlap, union
 
 #: Codes of the stages.
 UNKNOWN_STAGE, W, N1, N2, N3, R = -1, 0, 1, 2, 3, 4
@@ -26,6 +27,28 @@ GROUPS: Mapping[str, tuple[int, ...]] = {
     "N3": (N3,),
     "night": (W, N1, N2, N3, R),
 }
+
+
+#: Which codes from -1 on belong to each group.
+_IN_GROUP = {g: np.isin(list(STAGE_WORDS), codes) for g, codes in GROUPS.items()}
+
+
+def in_group(stage: Ints, group: str) -> Bools:
+    """Return which stages belong to a group.
+
+    Parameters
+    ----------
+    stage : array of int
+        Codes of this module.
+    group : str
+        A key of :data:`GROUPS`.
+
+    Returns
+    -------
+    array of bool
+        Of the same shape.
+    """
+    return np.asarray(_IN_GROUP[group][stage + 1])
 
 
 @dataclass(frozen=True)
@@ -112,7 +135,7 @@ class Hypnogram:
         length = max(end - start, 0.0)
         return cls(np.array([start]), np.array([length]), np.array([stage]), start, start + length)
 
-    @property
+    @cached_property
     def lost_any(self) -> Array:
         """(K, 2) spans in which at least one leg has no usable signal."""
         spans = [v for v in self.lost.values() if len(v)]
@@ -146,7 +169,7 @@ class Hypnogram:
         low, high = max(start, self.lights_off), min(end, self.lights_on)
         if high <= low or not self.onset.size:
             return 0.0
-        mine = np.isin(self.stage, GROUPS[group])
+        mine = in_group(self.stage, group)
         a = np.clip(self.onset[mine], low, high)
         b = np.clip((self.onset + self.duration)[mine], low, high)
         return float(np.sum(b - a - overlap(a, b, self.lost_any)))
@@ -166,7 +189,7 @@ class Hypnogram:
         length = b - a
         of = {w: float(length[self.stage == c].sum()) / 60.0 for c, w in STAGE_WORDS.items()}
         bed = (high - low) / 60.0
-        asleep = np.isin(self.stage, GROUPS["sleep"]) & (length > 0)
+        asleep = in_group(self.stage, "sleep") & (length > 0)
         tst = float(length[asleep].sum()) / 60.0
         nan = math.nan
         onset = float(a[asleep][0]) if asleep.any() else nan
@@ -192,12 +215,12 @@ class Hypnogram:
         """Return the first second of sleep after lights off, NaN without sleep."""
         a = np.clip(self.onset, self.lights_off, self.lights_on)
         b = np.clip(self.onset + self.duration, self.lights_off, self.lights_on)
-        asleep = np.isin(self.stage, GROUPS["sleep"]) & (b > a)
+        asleep = in_group(self.stage, "sleep") & (b > a)
         return float(a[asleep][0]) if asleep.any() else math.nan
 
     def sleep_end(self) -> float:
         """Return the last second of sleep before lights on, NaN without sleep."""
         a = np.clip(self.onset, self.lights_off, self.lights_on)
         b = np.clip(self.onset + self.duration, self.lights_off, self.lights_on)
-        asleep = np.isin(self.stage, GROUPS["sleep"]) & (b > a)
+        asleep = in_group(self.stage, "sleep") & (b > a)
         return float(b[asleep][-1]) if asleep.any() else math.nan

@@ -43,46 +43,50 @@ def bursts(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def level_at(rest: Array, second: int, t: float) -> float:  # pragma: no cover - compiled
-    """Level at a time, between the middle of a second (-1: before the first) and the next one."""
-    if second < 0:
-        return float(rest[0])
-    if second >= rest.size - 1:
-        return float(rest[-1])
-    return float((rest[second + 1] - rest[second]) * (t - (second + 0.5)) + rest[second])
+def _line(rest: Array, second: int) -> tuple[float, float]:  # pragma: no cover - compiled
+    """Slope and start of the level from the middle of a second (-1: before the first) on."""
+    if second < 0 or second >= rest.size - 1:
+        return 0.0, float(rest[max(second, 0)])
+    return float(rest[second + 1] - rest[second]), float(rest[second])
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _bursts(
     values: Array, step: float, rest: Array, on: float, off: float, hold: int, usable: Bools
 ) -> tuple[Ints, Ints]:  # pragma: no cover - compiled
-    n, seconds = values.size, rest.size
-    first, past = np.empty(1024, np.int64), np.empty(1024, np.int64)
-    count, active, low, second = 0, False, 0, -1
-    for k in range(n):
-        t = (k + 0.5) * step
-        while second + 1 < seconds and second + 1.5 <= t:
-            second += 1
-        level = level_at(rest, second, t)
-        if not active:
-            if usable[k] and values[k] >= level + on:
-                if count == first.size:
-                    first = np.concatenate((first, np.empty_like(first)))
-                    past = np.concatenate((past, np.empty_like(past)))
-                first[count] = k
-                active, low = True, 0
-        elif not usable[k]:
-            past[count] = k - low
-            count += 1
-            active = False
-        elif values[k] < level + off:
-            low += 1
-            if low == hold:
-                past[count] = k - hold + 1
+    n = values.size
+    # A burst is ended by the hold, or where the signal ends.
+    most = n // (hold + 1) + 2
+    for k in range(1, n):
+        most += usable[k - 1] and not usable[k]
+    first, past = np.empty(most, np.int64), np.empty(most, np.int64)
+    count, active, low, k = 0, False, 0, 0
+    for second in range(-1, rest.size):
+        slope, start = _line(rest, second)
+        middle = second + 0.5
+        until = second + 1.5 if second < rest.size - 1 else np.inf
+        while k < n:
+            t = (k + 0.5) * step
+            if t >= until:
+                break
+            level = slope * (t - middle) + start
+            if not active:
+                if values[k] >= level + on and usable[k]:
+                    first[count] = k
+                    active, low = True, 0
+            elif not usable[k]:
+                past[count] = k - low
                 count += 1
                 active = False
-        else:
-            low = 0
+            elif values[k] < level + off:
+                low += 1
+                if low == hold:
+                    past[count] = k - hold + 1
+                    count += 1
+                    active = False
+            else:
+                low = 0
+            k += 1
     if active:
         # what stayed low for less than the hold at the very end is still low
         past[count] = n - low
@@ -141,12 +145,14 @@ def _judged(
         if values[a:b].max() < floor + on:
             continue
         above = np.empty(b - a)
-        second = int((a + 0.5) * step) - 2
+        second = max(int((a + 0.5) * step) - 2, -1)
+        slope, start = _line(rest, second)
         for k in range(a, b):
             t = (k + 0.5) * step
             while second + 1 < rest.size and second + 1.5 <= t:
                 second += 1
-            above[k - a] = values[k] - (level_at(rest, second, t) + off)
+                slope, start = _line(rest, second)
+            above[k - a] = values[k] - (slope * (t - (second + 0.5)) + start + off)
         out[i] = _raised(above, half)
     return out
 

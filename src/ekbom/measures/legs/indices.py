@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import product
 
 import numpy as np
 from scipy import stats
@@ -18,11 +19,11 @@ from ekbom.measures.legs.events import BOTH, LEFT, RIGHT, Array, Bools, Ints
 from ekbom.measures.legs.hypnogram import GROUPS
 from ekbom.measures.legs.periodicity import (
     Value,
+    ferri2006,
     geometric,
-    intervals,
+    group_intervals,
     mode,
     pi_2016,
-    pi_ferri2006,
 )
 from ekbom.measures.legs.score import Scored
 
@@ -151,23 +152,21 @@ def indices(scored: Scored) -> list[Index]:
 
 def _rates(scored: Scored) -> Iterator[Index]:
     legs, by_kind = leg_masks(scored), kinds(scored)
-    cells = []
-    for group in GROUPS:
-        hours = scored.hypnogram.seconds(group) / 3600.0
-        inside = scored.within(group)
-        for kind, is_kind in by_kind.items():
-            for leg, of_leg in legs.items():
-                n = int((inside & is_kind & of_leg).sum())
-                cells.append((kind, group, leg, n, hours))
-    low, high = _poisson(np.array([c[3] for c in cells]))
-    for (kind, group, leg, n, hours), a, b in zip(cells, low, high, strict=True):
-        name = f"{kind}_index"
+    hours_of = {group: scored.hypnogram.seconds(group) / 3600.0 for group in GROUPS}
+    within = np.array([scored.within(group) for group in GROUPS], np.float64)
+    kind_and_leg = [is_kind & of_leg for is_kind in by_kind.values() for of_leg in legs.values()]
+    counts = (within @ np.array(kind_and_leg, np.float64).T).astype(np.int64).reshape(-1)
+    low, high = _poisson(counts)
+    cells = product(GROUPS, by_kind, legs)
+    numbers = zip(counts.tolist(), low.tolist(), high.tolist(), strict=True)
+    for (group, kind, leg), (n, a, b) in zip(cells, numbers, strict=True):
+        name, hours = f"{kind}_index", hours_of[group]
         if hours <= 0:
             yield Index(name, group, leg, scored.rules.name, math.nan, "1/h", n, 0.0,
                         why="no-time-in-stage")  # fmt: skip
         else:
             yield Index(name, group, leg, scored.rules.name, n / hours, "1/h", n, hours,
-                        float(a / hours), float(b / hours))  # fmt: skip
+                        a / hours, b / hours)  # fmt: skip
 
 
 def _shapes(scored: Scored) -> Iterator[Index]:
@@ -177,7 +176,8 @@ def _shapes(scored: Scored) -> Iterator[Index]:
         hours = scored.hypnogram.seconds(group) / 3600.0
         mine = scored.within(group)
         clm = mine & scored.candidate
-        imi = intervals(scored, group)
+        every, member = group_intervals(scored, group)
+        imi = every[member & ~np.isnan(every)]
         n, k = int(clm.sum()), int(imi.size)
 
         def row(name: str, value: Value, unit: str, count: int, group: str = group,
@@ -185,7 +185,7 @@ def _shapes(scored: Scored) -> Iterator[Index]:
             return Index(name, group, "all", rules, value.value, unit, count, hours, why=value.why)
 
         yield row("PI_2016", pi_2016(scored, group), "1", n)
-        yield row("PI_Ferri2006", pi_ferri2006(scored, group), "1", k)
+        yield row("PI_Ferri2006", ferri2006(every, member), "1", k)
         mean, sd = geometric(imi)
         yield row("IMI_geometric_mean", mean, "s", k)
         yield row("IMI_sd_ln", sd, "ln s", k)

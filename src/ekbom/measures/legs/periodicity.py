@@ -81,7 +81,24 @@ def pi_ferri2006(scored: Scored, group: str) -> Value:
     Value
         0 to 1; NaN without intervals.
     """
-    imi, member = group_intervals(scored, group)
+    return ferri2006(*group_intervals(scored, group))
+
+
+def ferri2006(imi: Array, member: Bools) -> Value:
+    """Return that share of intervals given as by :func:`group_intervals`.
+
+    Parameters
+    ----------
+    imi : (C,) array
+        s; NaN when undefined.
+    member : (C,) array of bool
+        Whether each interval belongs to the group.
+
+    Returns
+    -------
+    Value
+        0 to 1; NaN without intervals.
+    """
     in_runs, total = interval_runs(imi, member, 10.0, 90.0)
     return Value(in_runs / total) if total else Value(math.nan, "no-interval")
 

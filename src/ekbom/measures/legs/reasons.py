@@ -155,10 +155,10 @@ def _refused_words(scored: Scored, i: int) -> str:
     if m.no[i] == joined.TOO_LONG:
         return f"lasts {whole:.2f} s, above {rules.max_duration:g} s"
     if m.no[i] == joined.MANY:
-        return f"{len(m.lengths[i])} movements joined, above {rules.max_members}"
+        return f"{m.legs_joined[i]} movements joined, above {rules.max_members}"
     if m.no[i] == joined.LONG:
         return f"both legs together last {whole:.2f} s, above {rules.max_bilateral:g} s"
-    return f"one of its movements lasts {max(m.lengths[i]):.2f} s, above {rules.max_duration:g} s"
+    return f"one of its movements lasts {m.longest[i]:.2f} s, above {rules.max_duration:g} s"
 
 
 def _dropped_words(scored: Scored, k: int, word: str) -> str:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from ekbom.measures.legs import associate
 from ekbom.measures.legs.bilateral import Movements, movements
 from ekbom.measures.legs.events import TOLERANCE, Array, Bools, Ints, Marks, Spans, inside
-from ekbom.measures.legs.hypnogram import GROUPS, STAGE_WORDS, UNKNOWN_STAGE, Hypnogram, W
+from ekbom.measures.legs.hypnogram import UNKNOWN_STAGE, Hypnogram, W, in_group
 from ekbom.measures.legs.rules import RuleSet, rule_sets
 from ekbom.measures.legs.series import RESPIRATORY, Series, find_series
 
@@ -100,14 +101,16 @@ class Scored:
             return self.periodic
         return self.series_nr.periodic
 
-    @property
+    @cached_property
     def counted(self) -> Bools:
         """(M,) whether each movement is in the indices at all."""
-        return np.array([c == COUNTED for c in self.counts], bool)
+        found = np.array([c == COUNTED for c in self.counts], bool)
+        found.flags.writeable = False
+        return found
 
     def within(self, group: str) -> Bools:
         """Return which movements are counted in a group of stages."""
-        return self.counted & np.isin(self.stage, GROUPS[group])
+        return self.counted & in_group(self.stage, group)
 
     def ids(self) -> list[str]:
         """Return the name of each movement: its marks from 1, joined by plus signs."""
@@ -238,17 +241,10 @@ def _without(found: Movements, related: Bools, rules: RuleSet) -> Series:
 
 
 def _counts(onset: Array, stage: Ints, hypnogram: Hypnogram) -> tuple[str, ...]:
+    outside = (onset < hypnogram.lights_off - TOLERANCE) | (
+        onset >= hypnogram.lights_on - TOLERANCE
+    )
     lost = inside(onset, hypnogram.lost_any)
-    early = onset < hypnogram.lights_off - TOLERANCE
-    late = onset >= hypnogram.lights_on - TOLERANCE
-    out = []
-    for k in range(onset.size):
-        if early[k] or late[k]:
-            out.append(OUTSIDE_LIGHTS)
-        elif lost[k]:
-            out.append(ARTEFACT)
-        elif STAGE_WORDS[int(stage[k])] == "?":
-            out.append(STAGE_UNKNOWN)
-        else:
-            out.append(COUNTED)
-    return tuple(out)
+    code = np.select([outside, lost, stage == UNKNOWN_STAGE], [1, 2, 3], 0)
+    words = (COUNTED, OUTSIDE_LIGHTS, ARTEFACT, STAGE_UNKNOWN)
+    return tuple([words[k] for k in code.tolist()])

@@ -81,7 +81,7 @@ def find_series(onset: Array, candidate: Bools, rules: RuleSet) -> Series:
         The last movement is tested like every other.
     """
     n = onset.size
-    imi = np.full(n, np.nan)
+    before = [np.nan] * n
     skipped = np.zeros(n, bool)
     broken_by = [""] * n  # what ended the run before this candidate
     broken_at = np.full(n, np.nan)
@@ -90,20 +90,20 @@ def find_series(onset: Array, candidate: Bools, rules: RuleSet) -> Series:
     previous = -1
     blocked = False
     times = onset.tolist()
-    for k in range(n):
-        if not candidate[k]:
+    for k, is_candidate in enumerate(candidate.tolist()):
+        if not is_candidate:
             if rules.non_clm == "end" and run:
                 runs.append(run)
                 run = []
             blocked = blocked or rules.non_clm == "end"
             continue
         if previous >= 0 and not blocked:
-            imi[k] = times[k] - times[previous]
+            before[k] = times[k] - times[previous]
         if blocked and previous >= 0:
             broken_by[k] = NON_CLM
         blocked, previous = False, k
         # From the candidate before; where short ones are skipped, from the last of the run.
-        step = imi[k] if rules.short_imi == "end" or not run else times[k] - times[run[-1]]
+        step = before[k] if rules.short_imi == "end" or not run else times[k] - times[run[-1]]
         if step < rules.imi_min - TOLERANCE and (run or rules.short_imi == "end"):
             broken_by[k], broken_at[k] = SHORT, step
             if rules.short_imi == "skip":
@@ -120,7 +120,7 @@ def find_series(onset: Array, candidate: Bools, rules: RuleSet) -> Series:
             run.append(k)
     if run:
         runs.append(run)
-    return _named(n, runs, candidate, skipped, broken_by, broken_at, imi, rules)
+    return _named(n, runs, candidate, skipped, broken_by, broken_at, np.array(before), rules)
 
 
 def _named(
