@@ -202,7 +202,7 @@ def detect(
     return Detection(joined, tuple(legs), asked, tuple(tracks), tuple(flags))
 
 
-def rethreshold(found: Detection, settings: DetectSettings) -> Marks:
+def rethreshold(found: Detection, settings: DetectSettings, *, threads: int = 2) -> Marks:
     """Return the marks under other thresholds, on the rest level as it was found.
 
     Parameters
@@ -210,19 +210,23 @@ def rethreshold(found: Detection, settings: DetectSettings) -> Marks:
     found : Detection
     settings : DetectSettings
         Only ``on``, ``off`` and ``hold`` are used.
+    threads : int
+        Channels worked on at a time; results do not depend on it.
 
     Returns
     -------
     Marks
         Of all legs.
     """
-    marks = []
-    for track in found.tracks:
+
+    def one(track: Track) -> tuple[Array, Array, Ints, Bools]:
         first, past = bursts(
             track.env, track.rest, settings.on, settings.off, settings.hold, track.usable
         )
-        marks.append(_marks(replace(track, first=first, past=past), settings))
-    return _joined(marks)
+        return _marks(replace(track, first=first, past=past), settings)
+
+    with ThreadPoolExecutor(max_workers=max(threads, 1)) as pool:
+        return _joined(list(pool.map(one, found.tracks)))
 
 
 def _joined(marks: Sequence[tuple[Array, Array, Ints, Bools]]) -> Marks:
@@ -304,9 +308,9 @@ def _measure(track: Track, asked: DetectSettings, q: float, moving: Bools | None
 def _outside(env: Envelope, spans: Array) -> Bools:
     """Blocks whose middle lies in none of the spans, s."""
     out = np.ones(env.values.size, bool)
-    middle = np.arange(env.values.size) if len(spans) else np.zeros(0)
-    for k in range(0, middle.size, _TILE):
-        out[k : k + _TILE] = ~inside((middle[k : k + _TILE] + 0.5) * env.step, spans)
+    for k in range(0, out.size if len(spans) else 0, _TILE):
+        middle: Array = np.arange(k + 0.5, min(k + _TILE, out.size))
+        out[k : k + _TILE] = ~inside(middle * env.step, spans)
     return out
 
 

@@ -141,8 +141,10 @@ def _judged(
         a, b = first[i], past[i]
         if not asked[i]:
             continue
-        floor = max(_middle(values[max(a - five, 0) : a]), _middle(values[b : b + five]))
-        if values[a:b].max() < floor + on:
+        top = values[a:b].max()
+        if _is_step(values[max(a - five, 0) : a], top, on):
+            continue
+        if _is_step(values[b : b + five], top, on):
             continue
         above = np.empty(b - a)
         second = max(int((a + 0.5) * step) - 2, -1)
@@ -158,11 +160,14 @@ def _judged(
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _middle(values: Array) -> float:  # pragma: no cover - compiled
-    """Upper median, 0 for nothing."""
-    if not values.size:
-        return 0.0
-    return float(np.sort(values)[values.size // 2])
+def _is_step(beside: Array, top: float, on: float) -> bool:  # pragma: no cover - compiled
+    """Whether the top lies less than `on` above the upper median of what stands beside."""
+    if not beside.size:
+        return top < on
+    above = 0
+    for v in beside:
+        above += top < v + on
+    return above >= beside.size - beside.size // 2
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

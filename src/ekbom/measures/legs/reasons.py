@@ -173,7 +173,7 @@ def _dropped_words(scored: Scored, k: int, word: str) -> str:
 
 
 def _stage(scored: Scored, k: int) -> str:
-    return STAGE_WORDS[int(scored.hypnogram.at(scored.marks.onset[k : k + 1])[0])]
+    return STAGE_WORDS[int(scored.stage_of_marks[k])]
 
 
 def _row(scored: Scored, i: int, after: float) -> dict[str, Any]:

@@ -108,6 +108,11 @@ class Scored:
         found.flags.writeable = False
         return found
 
+    @cached_property
+    def stage_of_marks(self) -> Ints:
+        """(N,) stage at the onset of each mark."""
+        return self.hypnogram.at(self.marks.onset)
+
     def within(self, group: str) -> Bools:
         """Return which movements are counted in a group of stages."""
         return self.counted & in_group(self.stage, group)
