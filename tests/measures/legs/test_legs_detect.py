@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import tracemalloc
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import signal
 
 from ekbom.errors import Refused
-from ekbom.measures.legs import artefact
+from ekbom.measures.legs import artefact, filters
 from ekbom.measures.legs.agreement import agree
 from ekbom.measures.legs.crosstalk import separate
 from ekbom.measures.legs.detect import DetectSettings, detect, rethreshold
 from ekbom.measures.legs.ecg import find_beats
-from ekbom.measures.legs.envelope import envelope
+from ekbom.measures.legs.envelope import Envelope, envelope
 from ekbom.measures.legs.events import LEFT, RIGHT, UNKNOWN, Marks
 from ekbom.measures.legs.filters import Channel, design, filtered, mains_found
+from ekbom.measures.legs.hysteresis import bursts, judged
 from ekbom.measures.legs.simulate import CLEAN, HARD, Scene, simulate_night, true_marks
 
 FS = 256.0
@@ -267,13 +271,14 @@ def test_agreement_is_one_to_one():
     assert other.hits == 0
 
 
-def test_memory_stays_below_three_signals():
+@pytest.mark.parametrize("fs", [512.0, 200.0])
+def test_memory_stays_below_three_signals(fs):
     """Above what is loaded, in float64 of one channel: the filter works in chunks."""
-    n = 2 * 3600 * 512
+    n = int(2 * 3600 * fs)
     rng = np.random.default_rng(4)
     raw = np.round(rng.normal(0, 300, n)).astype(np.int16)
-    channel = Channel("EMG LAT", LEFT, raw, 512.0, 0.01)
-    detect([Channel("EMG LAT", LEFT, raw[:30_000], 512.0, 0.01)])  # compile first
+    channel = Channel("EMG LAT", LEFT, raw, fs, 0.01)
+    detect([Channel("EMG LAT", LEFT, raw[:30_000], fs, 0.01)])  # compile first
     tracemalloc.start()
     try:
         detect([channel], threads=1)
@@ -281,3 +286,66 @@ def test_memory_stays_below_three_signals():
     finally:
         tracemalloc.stop()
     assert peak < 3 * 8 * n
+
+
+def test_chunks_side_by_side_are_filtered_as_alone(monkeypatch):
+    x = np.random.default_rng(6).normal(0, 20, 30_000)
+    c, sos = Channel("L", LEFT, x, FS), design(FS, 10, 100, (50.0,))
+    beside = filtered(c, sos, chunk=9.0)
+    monkeypatch.setattr(filters, "LANES", 1)
+    assert np.array_equal(beside, filtered(c, sos, chunk=9.0))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 9)), min_size=1, max_size=40),
+       st.integers(1, 8))  # fmt: skip
+def test_runs_are_those_of_a_plain_search(runs, need):
+    raw = np.concatenate([np.full(n, value) for value, n in runs]).astype(np.int16)
+    starts, stops = artefact._runs(raw, need)
+    edges = [0, *(np.flatnonzero(np.diff(raw)) + 1).tolist(), raw.size]
+    expected = [(a, b) for a, b in itertools.pairwise(edges) if b - a > need]
+    assert list(zip(starts.tolist(), stops.tolist(), strict=True)) == expected
+
+
+def test_bursts_stand_on_the_line_between_the_levels_of_seconds():
+    """Bursts and their shape against arrays of the whole night and sorted neighbours."""
+    rng = np.random.default_rng(8)
+    for block, fs in ((2, 200.0), (5, 512.0), (1, 128.0)):
+        step = block / fs
+        seconds = 40
+        k = int(seconds / step) + 3
+        rest = rng.uniform(1, 4, seconds)
+        raised = np.repeat(rng.choice([0.0, 4.0, 12.0], k // 70 + 1, p=[0.6, 0.2, 0.2]), 70)[:k]
+        env = Envelope(rng.uniform(1, 4, k) + raised, block, fs, 0.1)
+        usable = np.repeat(rng.random(k // 200 + 1) > 0.2, 200)[:k]
+        level = np.interp((np.arange(k) + 0.5) * step, np.arange(seconds) + 0.5, rest)
+        first, past = bursts(env, rest, 8.0, 2.0, 0.5, usable)
+        assert len(first) > 3
+        hold = max(round(0.5 / step) - (env.blocks - 1), 1)
+        at = 0
+        for a, b in zip(first, past, strict=True):
+            onset = (env.values >= level + 8.0) & usable
+            assert a == at + np.flatnonzero(onset[at:])[0]
+            low = env.values < level + 2.0
+            held = np.flatnonzero(np.convolve(low[a + 1 :], np.ones(hold), "valid") == hold)
+            ends = [a + 1 + held[0]] if held.size else []
+            gone = a + np.flatnonzero(~usable[a:])[:1]
+            if gone.size and not (ends and ends[0] + hold <= gone[0]):
+                tail = low[a + 1 : gone[0]][::-1]
+                ends = [gone[0] - (np.argmin(tail) if not tail.all() else tail.size)]
+            assert b == (ends[0] if ends else b)
+            at = b
+        shape = judged(env, rest, first, past, 8.0, 2.0, np.ones(first.size, bool))
+        five, half = round(5 / step), round(0.5 / step)
+        for a, b, got in zip(first, past, shape, strict=True):
+            v = env.values
+            sides = [np.sort(v[max(a - five, 0) : a]), np.sort(v[b : b + five])]
+            floor = max(float(s[s.size // 2]) if s.size else 0.0 for s in sides)
+            over = v[a:b] - (level[a:b] + 2.0)
+            if v[a:b].max() < floor + 8.0:
+                expected = -1
+            elif b - a < half:
+                expected = int(np.median(over) >= 0)
+            else:
+                windows = np.lib.stride_tricks.sliding_window_view(over >= 0, half)
+                expected = int(windows.sum(axis=1).max() * 2 >= half)
+            assert got == expected

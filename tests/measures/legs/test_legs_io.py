@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import math
 
@@ -20,6 +21,7 @@ from ekbom.measures.legs.io.annotations import Row, sort_out
 from ekbom.measures.legs.io.edf import channel, edf_bytes, leg_channels, open_edf
 from ekbom.measures.legs.io.psgipa import read_scorers
 from ekbom.measures.legs.io.read import read
+from ekbom.measures.legs.io.tal import read_head
 from ekbom.measures.legs.measure import LegsMeasure
 from ekbom.measures.legs.rules import RULE_SETS, rule_set
 from ekbom.measures.legs.score import score
@@ -221,6 +223,37 @@ def test_edf_that_is_not_continuous_is_refused(tmp_path):
     path.write_bytes(data.replace(b"+9\x14\x14\x00\x00", b"+99\x14\x14\x00"))
     with pytest.raises(Refused, match="not continuous"):
         open_edf(path)
+
+
+@pytest.mark.parametrize("start", [0.0, 0.25])
+@pytest.mark.parametrize("kind", ["edf", "bdf"])
+def test_annotations_are_those_of_edfio(tmp_path, kind, start):
+    """Our reader of all records at once beside the one that edfio has, record by record."""
+    rng = np.random.default_rng(3)
+    texts = ["Sleep stage N2", "Limb movement@@EMG LAT", "", "\u00b5 \u00e4", "two  words"]
+    notes = [
+        edfio.EdfAnnotation(round(t, 3), None if d < 0.2 else round(d, 2), texts[k])
+        for t, d, k in zip(rng.uniform(0, 60, 80), rng.uniform(0, 3, 80), rng.integers(0, 5, 80),
+                           strict=True)
+    ]  # fmt: skip
+    path = tmp_path / f"a.{kind}"
+    one, whole = (edfio.EdfSignal, edfio.Edf) if kind == "edf" else (edfio.BdfSignal, edfio.Bdf)
+    signal = one(rng.normal(0, 3, 60 * 64), 64.0, label="EMG LAT", physical_dimension="uV")
+    clock = datetime.time(22, 0, 0, round(1e6 * start))
+    whole([signal], annotations=notes, starttime=clock, data_record_duration=0.5).write(path)
+    edf = edfio.read_edf(path) if kind == "edf" else edfio.read_bdf(path)
+    head = read_head(path)
+    assert head.continuous
+    assert head.units == ("uV",)
+    assert [(n.onset, n.duration, n.text) for n in head.notes] == [
+        tuple(a) for a in edf.annotations
+    ]
+    data = path.read_bytes()
+    # A file in the older encoding of Western Europe is read too.
+    old = data.replace("\u00b5 \u00e4".encode(), "\u00b5 \u00e4 ".encode("latin-1") + b"\x00")
+    path.write_bytes(old.replace(b"\xe4 \x00\x14\x00", b"\xe4\x14\x00\x00\x00"))
+    again = [n.text for n in read_head(path).notes]
+    assert again == [n.text for n in head.notes]
 
 
 def test_bdf_is_read_too(tmp_path):
