@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -10,11 +12,13 @@ from scipy import ndimage
 from test_virtual_study import errors
 
 from ekbom import virtual
+from ekbom.space import checks
 from ekbom.space.grid import Grid
 from ekbom.space.template import template
 from ekbom.space.transform import Chain, Rigid, jacobian, round_trip
 from ekbom.space.transforms_io import read_transform
 from ekbom.space.warp import warp
+from ekbom.study.run import run_study
 from ekbom.virtual.head import CENTRE, draw_head
 from ekbom.virtual.motion import draw_motion, moved
 from ekbom.virtual.seeds import stream
@@ -209,3 +213,35 @@ def test_native_studies_validate_and_do_not_depend_on_workers(native, tmp_path):
     sums = [t.root / "derivatives/truth/SHA256SUMS" for t in (native, again)]
     assert sums[0].read_bytes() == sums[1].read_bytes()
     assert len(sums[0].read_text().splitlines()) > 60
+
+
+def test_a_mirrored_scan_of_a_simulated_person_is_refused_by_the_run(native, tmp_path):
+    """The faces of the two images differ by the torque of the head alone."""
+    raw = tmp_path / "raw"
+    keep = ["dataset_description.json", "participants.tsv", "sub-02", "derivatives"]
+    raw.mkdir()
+    for name in keep:
+        copy = shutil.copytree if (native.root / name).is_dir() else shutil.copy
+        copy(native.root / name, raw / name)
+    (raw / "participants.tsv").write_text("participant_id\nsub-02\n")
+    path = raw / "sub-02" / "pet" / "sub-02_pet.nii.gz"
+    scan = nib.load(path)
+    flipped = nib.Nifti1Image(np.asarray(scan.dataobj, dtype=np.float32)[::-1], scan.affine)
+    flipped.set_sform(scan.affine, code=1)
+    flipped.set_qform(scan.affine, code=1)
+    flipped.header.set_xyzt_units("mm", "sec")
+    nib.save(flipped, path)
+    plan = tmp_path / "plan.toml"
+    plan.write_text(
+        '[measures.pet]\ntracer = "diprenorphine"\nmodel = ["ma1"]\ntstar = 20\nfigures = false\n'
+        '[space]\nresolution = 4\nwarp_resolution = 4\nwarp = "affine"\nmotion = false\n'
+    )
+    summary = run_study(raw, tmp_path / "out", "participant", plan)
+    assert summary.exit_code == 2
+    stopped = summary.found.stopped[0]
+    assert stopped.what == checks.SIDES_DIFFER.what
+    assert "sub-02_T1w.nii.gz and sub-02" in stopped.parts["file"]
+    assert "mirrored" in stopped.parts["found"]
+    # the way to the template was found from the T1w: the truth beside it was not taken
+    table = pd.read_csv(tmp_path / "out" / "measures.tsv", sep="\t")
+    assert "GM_Dice" in set(table["parameter"])

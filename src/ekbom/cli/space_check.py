@@ -74,22 +74,23 @@ def check(
 
 def _compare_sides(means: list[tuple[Path, Any, Grid]]) -> int:
     """Say of each image whether it agrees with the first in left and right."""
-    from ekbom.space import checks
+    import numpy as np
+
+    from ekbom.space.handed import require_side
     from ekbom.space.image import Volume
-    from ekbom.space.quality import side
+    from ekbom.space.transform import Rigid
 
     bad = 0
     first, values, grid = means[0]
-    still = Volume(values, grid)
+    still, rest = Volume(values, grid), Rigid(np.eye(4))
     for path, other, where in means[1:]:
-        found = side(still, Volume(other, where))
-        numbers = f"NMI {found.as_is:.4f} as it is, {found.mirrored:.4f} mirrored"
-        if found.verdict == "mirrored":
-            say(
-                f"refused: {checks.SIDES_DIFFER.refused(file=f'{first} and {path}', found=numbers)}"
-            )
+        said = f"{first} and {path}"
+        try:
+            found, note = require_side(still, Volume(other, where), rest, file=said)
+        except Refused as no:
+            say(f"refused: {no}")
             bad += 1
             continue
-        words = {"same": "agree in left and right", "undecided": "are too much alike to be told"}
-        say(f"{first} and {path} {words[found.verdict]} ({numbers})")
+        numbers = f"NMI {found.as_is:.4f} as it is, {found.mirrored:.4f} mirrored"
+        say(f"{said}: {note or f'agree in left and right ({numbers})'}")
     return bad

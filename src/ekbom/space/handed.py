@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.space.assess import linear_part
+from ekbom.space.checks import SIDES_DIFFER, UNDECIDED_NOTE
 from ekbom.space.image import Volume
-from ekbom.space.quality import Side
+from ekbom.space.quality import Side, side
 from ekbom.space.register.linear import Metric, centre_of_mass, fit, pyramid
 from ekbom.space.transform import Affine, Transform, compose
 
@@ -93,3 +94,58 @@ def handedness(
     if abs(here_value - there_value) < UNDECIDED * gain:
         return Side("undecided", here_value, there_value)
     return Side("same" if here_value > there_value else "mirrored", here_value, there_value)
+
+
+def require_side(
+    fixed: Volume,
+    moving: Volume,
+    transform: Affine,
+    *,
+    mirror: Affine | None = None,
+    fixed_mask: NDArray[np.bool_] | None = None,
+    seed: int = 0,
+    file: object = None,
+) -> tuple[Side, str]:
+    """Refuse two images of one person of which one is mirrored.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        Two images of one person.
+    transform : Affine
+        From points of the fixed image to points of the moving one.
+    mirror : Affine, optional
+        Reflection of the fixed image, from :func:`mirror_in`. Where the middle of
+        the head is not known, both forms are searched for
+        (:func:`ekbom.space.quality.side`), which takes longer.
+    fixed_mask : (X, Y, Z) array of bool, optional
+        Where the fixed image counts.
+    seed : int
+        Of the points.
+    file : object, optional
+        What the images are called in the message.
+
+    Returns
+    -------
+    side : Side
+        ``same`` or ``undecided``.
+    note : str
+        What must be said when it is undecided, else empty.
+
+    Raises
+    ------
+    Refused
+        When the mirrored image fits better.
+    """
+    if mirror is None:
+        found = side(fixed, moving, fixed_mask=fixed_mask, seed=seed)
+    else:
+        found = handedness(fixed, moving, transform, mirror, fixed_mask=fixed_mask, seed=seed)
+    if found.verdict == "mirrored":
+        raise SIDES_DIFFER.refused(
+            file=file,
+            found=f"NMI {found.mirrored:.4f} mirrored, {found.as_is:.4f} as it is",
+        )
+    if found.verdict == "undecided":
+        return found, UNDECIDED_NOTE.format(here=found.as_is, there=found.mirrored)
+    return found, ""

@@ -19,12 +19,12 @@ from ekbom.space.checks import (
     BRAIN_CUT,
     BRAIN_CUT_NOTE,
     NOT_A_MAXIMUM,
-    SIDES_DIFFER,
     WRONG_ORIENTATION,
 )
 from ekbom.space.grid import Grid
+from ekbom.space.handed import require_side
 from ekbom.space.image import Volume
-from ekbom.space.quality import displaced, side
+from ekbom.space.quality import displaced
 from ekbom.space.register import Kind, Registration
 from ekbom.space.register import backend as chosen
 from ekbom.space.template import SPACE, Template, template
@@ -195,6 +195,7 @@ def pet_to_t1(
     start: Start = "search",
     t1_mask: NDArray[np.bool_] | None = None,
     check_side: bool = True,
+    mirror: Affine | None = None,
     threads: int = 1,
     seed: int = 0,
 ) -> Alignment:
@@ -217,6 +218,9 @@ def pet_to_t1(
         :func:`to_template`.
     check_side : bool
         Whether to compare with the mirrored PET.
+    mirror : Affine, optional
+        Reflection of the T1, from :func:`ekbom.space.handed.mirror_in` once its way to
+        the template is known; without it both forms are searched for.
     threads : int
         The result of our own backend is the same for any number.
     seed : int
@@ -267,14 +271,11 @@ def pet_to_t1(
     }
     notes = list(found.log)
     if check_side:
-        sides = side(t1, pet, fixed_mask=t1_mask, seed=seed)
-        quality |= {"nmi_as_is": sides.as_is, "nmi_mirrored": sides.mirrored}
-        if sides.verdict == "mirrored":
-            raise SIDES_DIFFER.refused(
-                found=f"NMI {sides.mirrored:.4f} mirrored, {sides.as_is:.4f} as it is"
-            )
-        if sides.verdict == "undecided":
-            notes.append("left and right: undecided, the two sides are too much alike to tell")
+        found_side, note = require_side(
+            t1, pet, linear, mirror=mirror, fixed_mask=t1_mask, seed=seed
+        )
+        quality |= {"nmi_as_is": found_side.as_is, "nmi_mirrored": found_side.mirrored}
+        notes += [note] if note else []
     return Alignment(
         linear,
         linear.inverse(),

@@ -13,7 +13,7 @@ from scipy import ndimage
 from ekbom.nouns import Figure, Inputs, Note, Product
 from ekbom.space import checks
 from ekbom.space.assess import Number, brain_points, curve, single_peak
-from ekbom.space.handed import handedness, mirror_in
+from ekbom.space.handed import mirror_in, require_side
 from ekbom.space.image import Volume
 from ekbom.space.io import read_mask, read_volume
 from ekbom.space.pictures import outlined
@@ -82,23 +82,17 @@ class PETToT1:
                 f"it falls in {lower} of 12 directions",
             )
         points = brain_points(head.grid, np.asarray(head.brain))
-        side = handedness(
+        side, note = require_side(
             t1,
             pet,
             way,
-            mirror_in(anat.transform, points),
+            mirror=mirror_in(anat.transform, points),
             fixed_mask=inside,
             seed=settings.seed,
+            file=f"{path.name} and {scan}",
         )
-        if side.verdict == "mirrored":
-            raise checks.SIDES_DIFFER.refused(
-                file=f"{path.name} and {scan}",
-                found=f"mirrored PET fits T1 better (NMI {side.mirrored:.4f} and {side.as_is:.4f})",
-            )
         notes = [Note("registration", text) for text in found.log]
-        if side.verdict == "undecided":
-            said = checks.UNDECIDED_NOTE.format(here=side.as_is, there=side.mirrored)
-            notes.append(Note("side-undecided", said))
+        notes += [Note("side-undecided", note)] if note else []
         places, values = curve(t1, pet, way, fixed_mask=inside, seed=settings.seed)
         single = single_peak(values)
         numbers = [
