@@ -29,6 +29,8 @@ def simulate(
     rois_only: Annotated[bool, Parameter(negative=())] = False,
     faults: tuple[str, ...] = (),
     blind: Annotated[bool, Parameter(negative=())] = False,
+    missing: float = 0.0,
+    shared_physics: Annotated[bool, Parameter(negative=())] = False,
     workers: int = 2,
 ) -> int:
     """Simulate a study with known truth: raw BIDS, ready for `ekbom run`.
@@ -59,9 +61,14 @@ def simulate(
         The same as `--size rois`.
     faults
         Plant mistakes into the first scan, to test refusals: decay, units, no-unit, parent,
-        clock, frames, sides.
+        clock, frames, sides; into the first night: epochs.
     blind
         Write no truth, only a hash of it; the same command without it shows the truth.
+    missing
+        Take data away as real sites lose it, `--missing 0.05`: the probability of each kind of
+        gap (a value, a scan, last frames, late samples, parent fractions).
+    shared_physics
+        Tissue curves by the forward model of the analysis; the study is labelled.
     workers
         Threads; the bytes do not depend on it.
     """
@@ -101,7 +108,13 @@ def simulate(
     changes = dict(_setting(text) for text in set_)
     if clinical:
         plain = virtual.load_protocol(design, changes)
-        done = clinical_progress(plain, out, size=size, seed=seed, subjects=subjects)
+        for flag, given in (("--blind", blind), ("--shared-physics", shared_physics)):
+            if given:
+                raise Refused("This design has no PET scan.", field=flag, found=design,
+                              expected=", ".join(virtual.design_names()))  # fmt: skip
+        done = clinical_progress(
+            plain, out, size=size, seed=seed, subjects=subjects, faults=faults, missing=missing
+        )
         groups = done.design.groups
         console.print(
             f"{done.root}: {groups.rls} patients, {groups.control} others, {done.files} files. "
@@ -115,7 +128,7 @@ def simulate(
     console.print(f"needs up to {need / 1e6:.0f} MB on disk", markup=False)
     truth = with_progress(
         built, out, size=size, seed=seed, subjects=subjects, faults=faults, blind=blind,
-        workers=workers,
+        workers=workers, missing=missing, shared_physics=shared_physics,
     )  # fmt: skip
     groups = truth.design.groups
     console.print(
@@ -140,6 +153,8 @@ def with_progress(
     faults: tuple[str, ...] = (),
     blind: bool = False,
     workers: int = 2,
+    missing: float = 0.0,
+    shared_physics: bool = False,
 ) -> virtual.StudyTruth:
     """Simulate with a progress bar on standard error.
 
@@ -149,7 +164,7 @@ def with_progress(
         What to simulate.
     out : Path
         New or empty folder.
-    size, seed, subjects, faults, blind, workers
+    size, seed, subjects, faults, blind, workers, missing, shared_physics
         As for :func:`ekbom.virtual.make`.
 
     Returns
@@ -172,13 +187,15 @@ def with_progress(
 
         return virtual.make(
             design, out, size=size, seed=seed, subjects=subjects, progress=progress,
-            faults=faults, blind=blind, workers=workers,
+            faults=faults, blind=blind, workers=workers, missing=missing,
+            shared_physics=shared_physics,
         )  # fmt: skip
 
 
 def clinical_progress(
-    design: virtual.Protocol, out: Path, *, size: str, seed: int, subjects: int | None = None
-) -> virtual.ClinicalTruth:
+    design: virtual.Protocol, out: Path, *, size: str, seed: int, subjects: int | None = None,
+    faults: tuple[str, ...] = (), missing: float = 0.0,
+) -> virtual.ClinicalTruth:  # fmt: skip
     """Simulate a study without a scanner, with a progress bar on standard error.
 
     Parameters
@@ -187,7 +204,7 @@ def clinical_progress(
         What to simulate.
     out : Path
         New or empty folder.
-    size, seed, subjects
+    size, seed, subjects, faults, missing
         As for :func:`ekbom.virtual.make_clinical`.
 
     Returns
@@ -205,8 +222,9 @@ def clinical_progress(
             bar.update(task, description=word, completed=done, total=total)
 
         return virtual.make_clinical(
-            design, out, size=size, seed=seed, subjects=subjects, progress=progress
-        )
+            design, out, size=size, seed=seed, subjects=subjects, progress=progress,
+            faults=faults, missing=missing,
+        )  # fmt: skip
 
 
 def _setting(text: str) -> tuple[str, Any]:

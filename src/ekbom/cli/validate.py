@@ -216,6 +216,32 @@ def disease(
     return _report("disease", checks, out, {**settings, "Seed": seed}, banner)
 
 
+@app.command
+def design(*, out: Path, full: bool = False, seed: int = 1) -> int:
+    """Print what designs of the model study's kind can find, by n, smoothing and threshold.
+
+    Parameters
+    ----------
+    out
+        Folder for the report.
+    full
+        20,000 studies a cell and 1,000 maps: some minutes.
+    seed
+        Of every random draw.
+    """
+    from ekbom.validate.design import validate_design
+
+    studies, maps = (20_000, 1000) if full else (4000, 60)
+    checks = validate_design(
+        studies=studies, maps=maps, seed=seed, tell=lambda text: _out.print(text, markup=False)
+    )
+    more = (
+        "Power and detectable effects are facts of a design and have no gate; gates hold what was"
+        " counted in made studies to closed forms (binomial 99.99 % ranges, 3.9 standard errors)."
+    )
+    return _report("design", checks, out, {"Studies": studies, "Maps": maps, "Seed": seed}, more)
+
+
 def _report(
     name: str, checks: list[Check], out: Path, settings: dict[str, object], more: str = ""
 ) -> int:

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 from ekbom import __version__
 from ekbom.errors import Refused
 from ekbom.virtual import bids
+from ekbom.virtual.faults import known, plant
+from ekbom.virtual.missing import checked, drop
 from ekbom.virtual.patients import Pool, draw_pool
 from ekbom.virtual.protocol import Protocol, load_protocol, protocol_plan, protocol_toml
 from ekbom.virtual.sidecars import BIDS_VERSION, WORD
@@ -90,6 +92,8 @@ def make_clinical(
     subjects: int | None = None,
     progress: Progress | None = None,
     workers: int = 2,
+    faults: tuple[str, ...] = (),
+    missing: float = 0.0,
 ) -> ClinicalTruth:
     """Simulate a study without a scanner.
 
@@ -110,6 +114,11 @@ def make_clinical(
         Called with a word, persons done and persons in all.
     workers : int
         Threads; the bytes do not depend on it.
+    faults : tuple of str
+        Mistakes planted into the first night, keys of
+        :data:`ekbom.virtual.faults.FAULTS`.
+    missing : float
+        Probability of each kind of gap of :data:`ekbom.virtual.missing.KINDS`.
 
     Returns
     -------
@@ -126,6 +135,12 @@ def make_clinical(
         raise Refused("There is no such size.", field="size", found=size, expected=", ".join(SIZES))
     if seed < 0:
         raise Refused("The seed must not be negative.", field="seed", found=seed)
+    for name in faults:
+        known(name, "night")
+    if faults and built.nights is None:
+        raise Refused("The fault needs a night, and the design has none.", field="--faults",
+                      found=faults[0], expected="a design with polysomnography")  # fmt: skip
+    checked(missing)
     built = _with_subjects(built, subjects)
     root, n = Path(out), built.groups.rls + built.groups.control
     bids.new_folder(root, _bytes(built, size))
@@ -150,7 +165,22 @@ def make_clinical(
         from ekbom.virtual.visits import write_visits
 
         rows = write_visits(study)
+    nights = _recorded(study)
+    if missing:
+        drop(root, labels, nights, missing, seed)
+    if faults:
+        plant(root, nights[0][1], nights[0][2], faults)
     return _finish(study, rows)
+
+
+def _recorded(study: Making) -> list[tuple[str, str, Path]]:
+    """Return label, stem and folder of every recording, in the order of people."""
+    out = []
+    for label in study.labels:
+        for path in sorted((study.root / label).rglob("*_events.tsv")):
+            stem = path.name.removesuffix("_events.tsv")
+            out.append((label, stem, path.parent.relative_to(study.root)))
+    return out
 
 
 def _with_subjects(design: Protocol, subjects: int | None) -> Protocol:

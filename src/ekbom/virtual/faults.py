@@ -34,12 +34,15 @@ class Fault:
         What the refusal should name.
     plant : callable
         Takes the folder of the scan and the stem of its files.
+    of : {"pet", "night"}
+        What can have it.
     """
 
     name: str
     words: str
     field: str
     plant: Callable[[Path, str], Path]
+    of: str = "pet"
 
 
 def _json(path: Path, change: Callable[[dict[str, Any]], None]) -> Path:
@@ -135,6 +138,23 @@ def _sides(folder: Path, stem: str) -> Path:
     return path
 
 
+#: Words of sleep stages in ``events.tsv``.
+_STAGES = ("W", "N1", "N2", "N3", "R")
+
+
+def _epochs(folder: Path, stem: str) -> Path:
+    path = folder / f"{stem}_events.tsv"
+    names, rows = _rows(path)
+    kind, onset = names.index("trial_type"), names.index("onset")
+    stages = [row for row in rows if row[kind] in _STAGES]
+    # staged every 20 s by one program, called 30 s by the next
+    first = float(stages[0][onset])
+    for k, row in enumerate(stages):
+        row[onset] = f"{first + 20.0 * k:g}"
+    rows.sort(key=lambda row: float(row[onset]))
+    return _table(path, names, rows)
+
+
 #: All kinds, by name.
 FAULTS: dict[str, Fault] = {
     fault.name: fault
@@ -149,6 +169,7 @@ FAULTS: dict[str, Fault] = {
         Fault("clock", "blood times come from a clock an hour off", "time", _clock),
         Fault("frames", "frame starts are in minutes", "FrameTimesStart", _frames),
         Fault("sides", "the PET image is mirrored against its header", "side", _sides),
+        Fault("epochs", "sleep stages every 20 s are called 30 s long", "onset", _epochs, "night"),
     )
 }  # fmt: skip
 
@@ -174,8 +195,7 @@ def plant(root: Path, stem: str, folder: Path, names: tuple[str, ...]) -> None:
     """
     said = []
     for name in names:
-        fault = known(name)
-        path = fault.plant(root / folder, stem)
+        path = (fault := FAULTS[name]).plant(root / folder, stem)
         said.append(
             {
                 "name": name,
@@ -187,13 +207,15 @@ def plant(root: Path, stem: str, folder: Path, names: tuple[str, ...]) -> None:
     bids.write_json(root / "derivatives" / "truth" / "faults.json", {"faults": said})
 
 
-def known(name: str) -> Fault:
+def known(name: str, of: str) -> Fault:
     """Return a fault by name.
 
     Parameters
     ----------
     name : str
         Key of :data:`FAULTS`.
+    of : {"pet", "night"}
+        What the study has.
 
     Returns
     -------
@@ -203,10 +225,11 @@ def known(name: str) -> Fault:
     Raises
     ------
     Refused
-        When there is none of that name.
+        When there is none of that name, or not in such a study.
     """
-    if name not in FAULTS:
+    if name not in FAULTS or FAULTS[name].of != of:
         raise Refused(
-            "There is no such fault.", field="--faults", found=name, expected=", ".join(FAULTS)
-        )
+            "There is no such fault.", field="--faults", found=name,
+            expected=", ".join(f.name for f in FAULTS.values() if f.of == of),
+        )  # fmt: skip
     return FAULTS[name]

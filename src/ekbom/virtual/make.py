@@ -6,7 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +23,10 @@ from ekbom.virtual.cohort import Person
 from ekbom.virtual.design import Design, design_toml, load
 from ekbom.virtual.faults import known, plant
 from ekbom.virtual.head import Head
-from ekbom.virtual.kinetics import frame_means, time_grid
+from ekbom.virtual.kinetics import time_grid
+from ekbom.virtual.missing import checked, drop
 from ekbom.virtual.seeds import stream
+from ekbom.virtual.shared import tissue_curves
 from ekbom.virtual.study import SIZES, VirtualStudy, arterial
 from ekbom.virtual.truth import StudyTruth, area_of, table_sidecar
 from ekbom.virtual.write import (
@@ -58,6 +60,8 @@ def make(
     workers: int = 2,
     faults: tuple[str, ...] = (),
     blind: bool = False,
+    missing: float = 0.0,
+    shared_physics: bool = False,
 ) -> StudyTruth:
     """Simulate a study.
 
@@ -83,6 +87,11 @@ def make(
     blind : bool
         Take the truth away again and leave one hash of it, so that nobody who
         analyses can look.
+    missing : float
+        Probability of each kind of gap of :data:`ekbom.virtual.missing.KINDS`.
+    shared_physics : bool
+        Tissue curves from the forward model of the analysis instead of the simulator's own;
+        the study says so wherever it says what it is.
 
     Returns
     -------
@@ -100,9 +109,10 @@ def make(
     if seed < 0:
         raise Refused("The seed must not be negative.", field="seed", found=seed)
     for name in faults:
-        known(name)
+        known(name, "pet")
+    checked(missing)
     built = _with_subjects(built, subjects)
-    study = VirtualStudy.plan(built, Path(out), size, seed)
+    study = replace(VirtualStudy.plan(built, Path(out), size, seed), shared_physics=shared_physics)
     bids.new_folder(study.root, study.bytes_needed)
     write_tables(study)
     if study.images and built.head is not None:
@@ -117,6 +127,13 @@ def make(
             scans.extend(done.result())
             if progress:
                 progress("simulated", n, len(study.people))
+    if missing:
+        drop(
+            study.root,
+            [person.label for person in study.people],
+            [(p.label, s.stem(p), s.folder(p)) for p in study.people for s in study.scans()],
+            missing, seed,
+        )  # fmt: skip
     if faults:
         plant(study.root, study.stem(study.people[0]), study.folder(study.people[0]), faults)
     truth = _finish(study, scans)
@@ -192,14 +209,8 @@ def _scan(study: VirtualStudy, person: Person, texture: Array, head: Head | None
         study.seed, person, study.sources, design.binding, study.tracer.kinetics, study.about,
         study.scan, study.dopamine,
     )  # fmt: skip
-    curves = frame_means(
-        tissue.rates,
-        blood.parent(t),
-        blood.whole_blood(t),
-        timing.start,
-        timing.end,
-        timing.decay,
-        design.scanner.vB,
+    curves = tissue_curves(
+        tissue.rates, blood, timing, design.scanner.vB, shared=study.shared_physics
     )
     voxels = study.mixing.voxels
     if head is not None:
@@ -237,7 +248,12 @@ def _finish(study: VirtualStudy, scans: list[_Scan]) -> StudyTruth:
     bids.write_json(
         root / "dataset_description.json",
         sidecars.description(
-            study.design, study.size, study.seed, kind="derivative", name="truth (simulated)"
+            study.design,
+            study.size,
+            study.seed,
+            kind="derivative",
+            name="truth (simulated)",
+            shared=study.shared_physics,
         ),
     )
     bids.write_text(root / "design.toml", design_toml(study.design))

@@ -33,8 +33,10 @@ from ekbom.virtual.design import Design, Scale
 
 Array = NDArray[np.float64]
 
-#: Population and seed from which threshold and calibration come.
-_REFERENCE_PEOPLE, _REFERENCE_SEED = 3000, 1
+#: Population and seed from which threshold and calibration come: 600 of them have the disease.
+_REFERENCE_PEOPLE, _REFERENCE_SEED = 12_000, 1
+#: Studies recruited from it, each of so many patients.
+_REFERENCE_STUDIES, _REFERENCE_PATIENTS = 400, 15
 #: Every person with the disease lies in this top share of long-run urge (5 % have it).
 _SUSPECTS = 0.08
 
@@ -214,7 +216,7 @@ def _computed(key: str, text: str) -> Reference:
 
 
 def compute_reference(design: Design) -> Reference:
-    """Work out threshold and calibration from 3,000 people.
+    """Work out threshold and calibration from 12,000 people.
 
     Parameters
     ----------
@@ -224,7 +226,7 @@ def compute_reference(design: Design) -> Reference:
     Returns
     -------
     Reference
-        Takes about ten seconds of CPU.
+        Takes about half a minute of CPU.
     """
     assert design.disease is not None
     base, cut = pool(
@@ -232,24 +234,28 @@ def compute_reference(design: Design) -> Reference:
         design.cohort.age_range,
     )  # fmt: skip
     rng = np.random.default_rng([_REFERENCE_SEED, 5])
-    score = model.irls(base.z, cut, rng)
     sick, well = base.rls, ~base.rls
     rows = np.flatnonzero(sick)
     # Recruited as a study recruits, as many from as many people, many times over: a larger
     # share would empty the bands at the ends, and these would not be a study's patients.
-    few = max(2, _REFERENCE_PEOPLE // design.disease.people_per_patient)
-    chosen = np.concatenate(
-        [rows[recruit(score[rows], design.cohort.irls, few, rng)] for _ in range(40)]
-    )
+    there = min(rows.size, round(_REFERENCE_PATIENTS * design.disease.people_per_patient * 0.05))
+    chosen, score = [], []
+    for _ in range(_REFERENCE_STUDIES):
+        part = rng.permutation(rows)[:there]
+        told = model.irls(base.z[part], cut, rng)
+        picked = recruit(told, design.cohort.irls, _REFERENCE_PATIENTS, rng)
+        chosen.append(part[picked])
+        score.append(told[picked])
+    who, points = np.concatenate(chosen), np.concatenate(score)
     phasic, theta = base.phasic[:, 0], base.theta[:, 0]
     return Reference(
         cut=cut,
-        slope=float(np.polyfit(score[chosen], phasic[chosen], 1)[0]),
-        excess=float(phasic[chosen].mean() - phasic[well].mean()),
+        slope=float(np.polyfit(points, phasic[who], 1)[0]),
+        excess=float(phasic[who].mean() - phasic[well].mean()),
         phasic=float(phasic[well].mean()),
         theta=float(theta[well].mean()),
         bp=float(base.bp[well, 0].mean()),
-        model_slope=float(np.polyfit(score[chosen], theta[chosen], 1)[0]),
+        model_slope=float(np.polyfit(points, theta[who], 1)[0]),
     )
 
 
@@ -278,7 +284,8 @@ def recruit(score: Array, scale: Scale, n: int, rng: np.random.Generator) -> NDA
     Refused
         When there are not enough patients.
     """
-    usable = np.flatnonzero((score >= scale.low) & (score <= scale.high))
+    # in random order: many have the same score, and the first of them must not be the worst off
+    usable = rng.permutation(np.flatnonzero((score >= scale.low) & (score <= scale.high)))
     if usable.size < n:
         raise Refused(
             "The population holds too few patients.",
@@ -288,7 +295,7 @@ def recruit(score: Array, scale: Scale, n: int, rng: np.random.Generator) -> NDA
             mend="draw more people for each patient",
         )
     if scale.recruited == "random":
-        return rng.permutation(usable)[:n]
+        return usable[:n]
     low, high = ndtr((np.array([scale.low - 0.5, scale.high + 0.5]) - scale.mean) / scale.sd)
     u = low + (np.arange(n) + rng.random(n)) / n * (high - low)
     wanted = scale.mean + scale.sd * ndtri(u)
@@ -386,7 +393,7 @@ def main() -> None:
     lines = [
         "# Threshold and calibration of the disease cohorts, by what they depend on.",
         "# Written by `python -m ekbom.virtual.recruits`; when the model has changed since,",
-        "# the numbers are computed anew at each simulation (some seconds).",
+        "# the numbers are computed anew at each simulation (half a minute).",
     ]
     for name in design_names():
         design = load(name)

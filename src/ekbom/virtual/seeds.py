@@ -24,6 +24,7 @@ _BRANCHES = {
     "t1": 10,
     "retest": 11,
     "faults": 12,
+    "missing": 13,
 }
 
 
@@ -38,7 +39,7 @@ def stream(seed: int, person: int, branch: str, scan: int = 0) -> np.random.Gene
         Place of the person in the study, from 0.
     branch : str
         What is drawn: person, binding, flow, blood, samples, scan, texture, head,
-        motion, t1, retest, faults, or study (of person 0: what is drawn for all at once).
+        motion, t1, retest, faults, missing, or study (of person 0: what is drawn for all at once).
     scan : int
         Place of the scan in the design; the first has the person's own streams.
 

@@ -16,8 +16,13 @@ WORD = (
     "and nothing here is medical advice."
 )
 
+#: What a study says whose curves come from the analysis' own model.
+SHARED = "physics shared with the analysis"
 
-def generated_by(design: Design, size: str, seed: int) -> list[dict[str, Any]]:
+
+def generated_by(
+    design: Design, size: str, seed: int, *, shared: bool = False
+) -> list[dict[str, Any]]:
     """Return the GeneratedBy entry.
 
     Parameters
@@ -28,24 +33,28 @@ def generated_by(design: Design, size: str, seed: int) -> list[dict[str, Any]]:
         Size asked for.
     seed : int
         Seed of the study.
+    shared : bool
+        Whether tissue curves come from the forward model of the analysis.
 
     Returns
     -------
     list of dict
         One entry.
     """
+    words = f"Simulated study: design {design.name}, size {size}, seed {seed}"
     return [
         {
             "Name": "ekbom.virtual",
             "Version": __version__,
-            "Description": f"Simulated study: design {design.name}, size {size}, seed {seed}",
+            "Description": words + (f"; {SHARED}" if shared else ""),
         }
     ]
 
 
 def description(
-    design: Design, size: str, seed: int, *, kind: str = "raw", name: str | None = None
-) -> dict[str, Any]:
+    design: Design, size: str, seed: int, *, kind: str = "raw", name: str | None = None,
+    shared: bool = False,
+) -> dict[str, Any]:  # fmt: skip
     """Return dataset_description.json of the study or of one of its derivatives.
 
     Parameters
@@ -56,6 +65,8 @@ def description(
         DatasetType.
     name : str, optional
         Title; the design's by default.
+    shared : bool
+        As in :func:`generated_by`; the title says so too.
 
     Returns
     -------
@@ -64,17 +75,17 @@ def description(
     """
     said = "" if "simulated" in design.title.lower() else " (simulated)"
     return {
-        "Name": name or f"{design.title}{said}",
+        "Name": (name or f"{design.title}{said}") + (f" [{SHARED}]" if shared else ""),
         "BIDSVersion": BIDS_VERSION,
         "DatasetType": kind,
         "License": "CC0",
         "Authors": ["ekbom.virtual (a program)", "nobody else"],
         "Acknowledgements": WORD,
-        "GeneratedBy": generated_by(design, size, seed),
+        "GeneratedBy": generated_by(design, size, seed, shared=shared),
     }
 
 
-def readme(design: Design, size: str, seed: int, images: bool) -> str:
+def readme(design: Design, size: str, seed: int, images: bool, *, shared: bool = False) -> str:
     """Return the README of the raw study.
 
     Parameters
@@ -83,6 +94,8 @@ def readme(design: Design, size: str, seed: int, images: bool) -> str:
         What was simulated.
     images : bool
         Whether there are images.
+    shared : bool
+        As in :func:`generated_by`.
 
     Returns
     -------
@@ -116,6 +129,8 @@ def readme(design: Design, size: str, seed: int, images: bool) -> str:
         "Question texts of the scales are not shipped; items stand under their numbers.",
         "The same design, size, seed and version give the same bytes.",
     ]
+    if shared:
+        lines += ["", f"Labelled: {SHARED}. A mistake common to both cannot show in it."]
     if not images:
         lines += [
             "",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -61,6 +61,8 @@ class VirtualStudy:
         Mean share of each source in a voxel of the brain.
     scan : int
         Place of the scan in the design.
+    shared_physics : bool
+        Tissue curves come from the forward model of the analysis.
     """
 
     design: Design
@@ -77,6 +79,7 @@ class VirtualStudy:
     noise: float
     share: NDArray[np.float64]
     scan: int = 0
+    shared_physics: bool = False
 
     @classmethod
     def plan(cls, design: Design, root: Path, size: str, seed: int) -> VirtualStudy:
@@ -87,7 +90,11 @@ class VirtualStudy:
         """Return the study once for every scan of the design, this one first."""
         again = range(1, len(self.design.scans))
         return self, *(
-            self._plan(self.design, self.root, self.size, self.seed, k, self.people) for k in again
+            replace(
+                self._plan(self.design, self.root, self.size, self.seed, k, self.people),
+                shared_physics=self.shared_physics,
+            )
+            for k in again
         )
 
     @property

@@ -246,9 +246,13 @@ def write_tables(study: VirtualStudy) -> None:
     """
     root, design = study.root, study.design
     bids.write_json(
-        root / "dataset_description.json", sidecars.description(design, study.size, study.seed)
+        root / "dataset_description.json",
+        sidecars.description(design, study.size, study.seed, shared=study.shared_physics),
     )
-    bids.write_text(root / "README", sidecars.readme(design, study.size, study.seed, study.images))
+    said = sidecars.readme(
+        design, study.size, study.seed, study.images, shared=study.shared_physics
+    )
+    bids.write_text(root / "README", said)
     if not study.images:
         bids.write_text(
             root / ".bidsignore", "# no images at this size; see README\n*_pet.json\n*_blood.*\n"
@@ -293,6 +297,11 @@ def write_tables(study: VirtualStudy) -> None:
     bids.write_json(
         root / "derivatives" / "ekbom-sim" / "dataset_description.json",
         sidecars.description(
-            design, study.size, study.seed, kind="derivative", name="ekbom-sim (simulated)"
+            design,
+            study.size,
+            study.seed,
+            kind="derivative",
+            name="ekbom-sim (simulated)",
+            shared=study.shared_physics,
         ),
     )
