@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import integrate, special, stats
 
 from ekbom.inference.power import detectable_shift, power_of_t
-from ekbom.trials.petstudy import PetStudy, exact_power, least_correlation
+from ekbom.trials.petstudy import Correction, PetStudy, exact_power, least_correlation
 from ekbom.validate.designmaps import smoothing
 from ekbom.validate.result import Check
 
@@ -27,6 +27,7 @@ PATIENTS = (10, 15, 20, 30, 60, 120)
 GROUPS = ((15, 12), (30, 24), (60, 48))
 _R, _D = (0.3, 0.5, 0.7), (0.5, 0.8, 1.2)
 _LEVELS = (0.05, 0.001)
+_CORRECTED: tuple[Correction, ...] = ("bonferroni", "holm", "max-t")
 
 
 def validate_design(
@@ -227,10 +228,10 @@ def share(name: str, hits: int, n: int, exact: float, note: str = "") -> Check:
     Check
         Gate: the binomial 99.99 % range, as there are many of them.
     """
-    low, high = stats.binom.ppf([5e-5, 1 - 5e-5], n, exact) / n
+    low, high = (float(stats.binom.ppf(q, n, exact)) / n for q in (5e-5, 1 - 5e-5))
     p = (hits + 2) / (n + 4)
     words = f"closed form {exact:.4g}" + (f"; {note}" if note else "")
-    return Check(name, hits / n, n, "1", float(low), float(high),
+    return Check(name, hits / n, n, "1", low, high,
                  math.sqrt(p * (1 - p) / (n + 4)), words)  # fmt: skip
 
 
@@ -239,12 +240,13 @@ def _regions(studies: int, seed: int) -> Iterator[Check]:
     from ekbom.trials.petpower import row
 
     for n in (15, 30, 60):
-        for correction in ("bonferroni", "holm", "max-t"):
-            study = PetStudy(n, -0.5, 6, 6, 0.3, correction=correction)  # type: ignore[arg-type]
+        for correction in _CORRECTED:
+            study = PetStudy(n, -0.5, 6, 6, 0.3, correction=correction)
             found = row(study, studies, seed)
             for wish in ("each", "any", "all"):
-                gate = (math.nan, math.nan)
+                low, high = math.nan, math.nan
                 if wish == "each" and correction == "bonferroni":
-                    gate = tuple(found["each_exact"] + k * 3.9 * found["each_se"] for k in (-1, 1))  # type: ignore[assignment]
+                    wide = 3.9 * found["each_se"]
+                    low, high = found["each_exact"] - wide, found["each_exact"] + wide
                 yield Check(f"{n} patients, r 0.5 in six regions, {correction}: {wish} found",
-                            found[wish], studies, "1", *gate, found[f"{wish}_se"])  # fmt: skip
+                            found[wish], studies, "1", low, high, found[f"{wish}_se"])  # fmt: skip
