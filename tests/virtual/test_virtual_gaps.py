@@ -183,4 +183,3 @@ def test_a_tracer_seen_against_a_reference_gives_its_binding_potential(name):
     assert found.params["R1"][0] == pytest.approx(1.0, rel=0.02)
     misfit = np.abs(found.fitted[0] - target)[2:] / target.max()
     assert misfit.max() <= 5e-3
-
