@@ -55,9 +55,9 @@ def test_a_fault_fails_its_gate(monkeypatch: pytest.MonkeyPatch, fault: str) -> 
 
 
 def test_bias_and_its_error_by_hand() -> None:
-    truth = pet._truth("carfentanil")
+    truth = pet.truth_of("carfentanil")
     values = np.array([0.9, 1.0, 1.1, 1.2, np.nan])
-    found = pet._bias("x", values, 1.0, truth, True)
+    found = pet.bias_check("x", values, 1.0, truth, True)
     assert found.value == pytest.approx(5.0)
     assert found.n == 4
     assert found.se == pytest.approx(np.sqrt(np.pi / 2) * 1.4826 * 10 / 2)

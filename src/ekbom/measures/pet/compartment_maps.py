@@ -14,9 +14,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ekbom.errors import Refused
 from ekbom.measures.pet import _voxel_varpro, compartment
-from ekbom.measures.pet._scan import EDGES
 from ekbom.measures.pet._threads import share_rows
 from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, VB_MAX
+from ekbom.measures.pet._voxel_starts import inverse_determinants
 from ekbom.measures.pet.compartment import Exponentials
 from ekbom.measures.pet.convolve import basis, make_grid
 from ekbom.measures.pet.fit import UNITS
@@ -31,7 +31,9 @@ Array = NDArray[np.float64]
 #: Models that can be fitted to every voxel, and their exponentials.
 MODELS = {"1tcm": 1, "2tcm": 2}
 #: Rates in the table, and in the table of starts.
-NODES, STARTS = 512, 40
+NODES, STARTS = 512, 28
+# Rows of the table apart at which another valley is looked for.
+_APART = 7
 _BLOCK = 2048
 
 
@@ -107,7 +109,13 @@ def map_compartments(
     blood = grid.whole_blood_mean * root
     gram, cross = compartment.gram_matrix(coarse), compartment.products(coarse, blood)
     apart = compartment.apart_from(gram, cross, blood)
-    group = np.searchsorted(EDGES, coarse_ln).astype(np.int64)
+    grams = (gram, apart, inverse_determinants(gram), inverse_determinants(apart))
+    starts = (coarse_ln, np.ascontiguousarray(coarse.T), grams, cross)
+    every = table[::_APART]
+    fine = (
+        ln_rate[::_APART], np.ascontiguousarray(every.T), (every**2).sum(axis=1),
+        compartment.products(every, blood),
+    )  # fmt: skip
     end = float(frames.end[-1])
     good = with_signal(y)
     names = [n for n in ("VT", "K1", "k2", "k3", "k4", "BPND", "VND", "vB") if n_exp == 2 or n in (
@@ -130,7 +138,7 @@ def map_compartments(
             )  # fmt: skip
             _voxel_varpro.fit_rows(
                 data, n_exp, free, held, blood, ln_rate[0], ln_rate[1] - ln_rate[0], table, slopes,
-                coarse_ln, coarse, gram, apart, cross, group, se, raw.theta, raw.phi, raw.vB,
+                starts, fine, se, raw.theta, raw.phi, raw.vB,
                 raw.rss, raw.cov, raw.status,
             )  # fmt: skip
             found, spread = outcomes(model, raw, with_se=se)
