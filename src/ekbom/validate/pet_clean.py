@@ -106,5 +106,7 @@ def clean(truth: Truth) -> list[Check]:
             found = 1 + float(done.params["BPND"][0])
             add(model, on, "1 + BP_ND", found, 1 + r.BPND, gate if on == own else math.nan)
             if "R1" in done.params and on == own:
-                add(model, on, "R1", float(done.params["R1"][0]), 1.0, gate)
+                # of MRTM it is a ratio of small numbers from frames after t*
+                bound = gate if start is None else math.nan
+                add(model, on, "R1", float(done.params["R1"][0]), 1.0, bound)
     return checks

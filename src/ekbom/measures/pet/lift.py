@@ -3,8 +3,8 @@
 A reference region is known by its frame means only, yet convolving needs a
 curve. Taking the means as values at the frames' middles shifts every bend of
 the curve (with frames of ten minutes BP_ND is wrong by per cents). Instead the
-curve is the piecewise-linear one, zero at injection, whose second differences
-are least among all that have exactly the measured means: a linear function of
+curve is the piecewise-linear one, zero at injection, whose second differences,
+the later the dearer, are least among all that have exactly the measured means: a linear function of
 the means, computed once a scan.
 """
 
@@ -107,8 +107,10 @@ def lift(frames: Frames, *, decay_weighted: bool = True, pieces: int = PIECES) -
 
     Notes
     -----
-    Least is the integral of the squared second derivative: the sum over inner
-    knots of the squared change of slope over the mean of the two steps beside.
+    Least is the integral of the squared second derivative times time squared: the sum over
+    inner knots of the squared change of slope, over the mean of the two steps beside. A tracer
+    bends where it arrives and hardly later; without the weight the early bends, which must be
+    there, are flattened at the price of late ones which must not.
     """
     edges = np.unique(np.concatenate(([0.0], frames.start, frames.end)))
     knots = [0.0]
@@ -122,13 +124,15 @@ def lift(frames: Frames, *, decay_weighted: bool = True, pieces: int = PIECES) -
     n, F = h.size, frames.n
     bend = np.zeros((n - 1, n + 1))
     row = np.arange(n - 1)
-    scale = 1 / np.sqrt((h[:-1] + h[1:]) / 2)
+    scale = t[1:-1] / np.sqrt((h[:-1] + h[1:]) / 2)
     bend[row, row] = scale / h[:-1]
     bend[row, row + 1] = -scale * (1 / h[:-1] + 1 / h[1:])
     bend[row, row + 2] = scale / h[1:]
     bend = bend[:, 1:]
     system = np.zeros((n + F, n + F))
-    system[:n, :n] = np.einsum("ki,kj->ij", bend, bend)
+    bends = np.einsum("ki,kj->ij", bend, bend)
+    # of the size of the means beside them
+    system[:n, :n] = bends * (n / np.einsum("ii->", bends))
     system[:n, n:] = A.T
     system[n:, :n] = A
     right = np.zeros((n + F, F))
