@@ -59,7 +59,8 @@ def pet(
         Names separated by commas; all that have rate constants on file by default.
     """
     from ekbom.errors import Refused
-    from ekbom.validate.pet import TISSUES, validate_pet
+    from ekbom.validate.pet import validate_pet
+    from ekbom.validate.pet_truth import TISSUES
 
     names = tuple(name.strip() for name in tracers.split(",") if name.strip()) or tuple(TISSUES)
     odd = [name for name in names if name not in TISSUES]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from ekbom.measures.pet._varpro import VB_MAX
 
@@ -11,13 +12,13 @@ from ekbom.measures.pet._varpro import VB_MAX
 _PARALLEL = 1e-10
 
 
-def inverse_determinants(gram):  # type: ignore[no-untyped-def]
+def inverse_determinants(gram: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return 1 / (g_ii g_jj - g_ij^2), 0 where rows are as good as parallel."""
     size = np.diag(gram)
     square = np.outer(size, size)
     det = square - gram**2
     good = det > _PARALLEL * square
-    return np.where(good, 1.0 / np.where(good, det, 1.0), 0.0)
+    return np.asarray(np.where(good, 1.0 / np.where(good, det, 1.0), 0.0))
 
 
 @njit(cache=True, error_model="numpy")
@@ -82,7 +83,7 @@ def best_start(y, turned, grams, q, P, pairs, vb_free, h, hp, row):  # type: ign
     for k in range(K):
         hp[k] = h[k] - P[k] * hq / qq if free else h[k]
     _score_rows(G, Gp, P, h, hp, base, yy, hq, qq, free, row)
-    one = bi = np.argmin(row)
+    one = bi = int(np.argmin(row))
     best = row[bi]
     if best == np.inf:
         bi = -1

@@ -159,8 +159,8 @@ def fit_rows(  # type: ignore[no-untyped-def]
         least, state = _search(
             lt, alone, y, n_exp, vb_free, first, step, table, slope, fine, work, base, score, best
         )
-        l0, l1, b0, b1, vB = best
-        lt[0], lt[1] = l0, l1
+        lt[0], lt[1] = best[0], best[1]
+        b0, b1, vB = float(best[2]), float(best[3]), float(best[4])
         if n_exp == 2:
             if b0 > 0.0 and b1 > 0.0 and abs(lt[0] - lt[1]) < _ONE_RATE:
                 # two rates that are one are a single tissue
