@@ -2,10 +2,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from ekbom.disease.cohort import data
 from ekbom.disease.model import load
 from ekbom.errors import Refused
 from ekbom.trials import calibrate as cal
-from ekbom.trials.summary import finish, setting, summaries, values_of
+from ekbom.trials import second
+from ekbom.trials.summary import SHIFTS, finish, setting, summaries, values_of
 
 P = len(setting().free)
 
@@ -84,7 +86,38 @@ def test_the_shipped_posterior_is_the_default():
 
     text = files("ekbom.trials.data").joinpath("parameters.tsv").read_text("utf-8")
     table = pd.read_csv(io.StringIO(text), sep="\t").set_index("parameter")
+    text = files("ekbom.trials.data").joinpath("second.tsv").read_text("utf-8")
+    later = pd.read_csv(io.StringIO(text), sep="\t").median()
     defaults = load().defaults
     for f in setting().free:
         if f["kind"] == "model" and f["id"] != "al_aug":
-            assert defaults[f["target"]] == pytest.approx(table.loc[f["id"], "median"], rel=5e-3)
+            found = later.get(f["id"], table.loc[f["id"], "median"])
+            assert defaults[f["target"]] == pytest.approx(found, rel=5e-3)
+    assert defaults["k_tsat"] == pytest.approx(later["k_tsat"], rel=5e-3)
+    population = data("population")
+    assert population["ancestry"]["x_asia"]["value"] == pytest.approx(later["x_asia"], rel=5e-3)
+    strength = population["distributions"]["al_aug"]["location"]
+    assert strength == defaults["al_aug"] == pytest.approx(later["al_aug"], rel=5e-3)
+
+
+def test_the_second_step_finds_what_made_its_targets():
+    # runs in which every summary is a known function of the parameter
+    truth = {"k_tsat": 0.3, "al_aug": 4.0, "x_asia": -1.0}
+    values = np.geomspace(0.05, 1.0, 7)
+    targets = {t["summary"]: t["value"] for t in setting().targets}
+    runs = pd.DataFrame({"k_tsat": values} | {k: np.full(7, v) for k, v in targets.items()})
+    runs["iron"] = targets["iron"] + 6 * np.log(values / truth["k_tsat"])
+    for word, mean in (("case", -0.4), ("control", 0.0)):
+        runs[f"lnb_mean_{word}"], runs[f"lnb_var_{word}"] = mean, 0.05
+    for k, x in enumerate(SHIFTS):
+        runs[f"asia_{k}"] = np.log(targets["asia"]) + 1.2 * (x - truth["x_asia"])
+    strength = np.geomspace(0.3, 30, 5)
+    year = pd.DataFrame({"al_aug": strength})
+    year["augmentation"] = targets["augmentation"] + 5 * np.log(strength / truth["al_aug"])
+    sample, table = second.combine(runs, year, particles=300, seed=3)
+    median = sample.median()
+    for k, v in truth.items():
+        assert median[k] == pytest.approx(v, rel=0.12), k
+    near = table.set_index("summary")["distance_in_se"]
+    assert near[["iron", "asia", "augmentation"]].abs().max() < 0.5
+    pd.testing.assert_frame_equal(sample, second.combine(runs, year, particles=300, seed=3)[0])

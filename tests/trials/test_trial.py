@@ -245,8 +245,13 @@ def test_iron_is_given_to_those_who_lack_it():
     found = respond(asked, people=26, seed=3)
     low = found.start.table
     assert ((low["ferritin@8"] < 75) | (low["tsat_percent@8"] < 20)).all()
-    rise = found.arms["fcm", 2].table["ferritin@8"] - low["ferritin@8"]
-    assert rise.min() > 10
+    after = found.arms["fcm", 2].table
+    stores = 8 * (after["ferritin@8"] - low["ferritin@8"])
+    cells = 2520 / 14.5 * (after["hb@8"] - low["hb@8"])
+    assert stores.min() > 50
+    # of 1,000 mg, as much in everybody has reached stores and cells; an empty store sends more
+    assert np.all((stores + cells > 500) & (stores + cells < 1000))
+    assert np.corrcoef(low["ferritin@8"], cells)[0, 1] < -0.5
     with pytest.raises(Refused, match="so little iron"):
         respond(asked.model_copy(update={"ferritin_below": 1e-3}), people=20, seed=3)
 

@@ -7,17 +7,21 @@ from hypothesis import strategies as st
 from ekbom.disease.cohort import data
 from ekbom.disease.model import load
 from ekbom.errors import Refused
+from ekbom.trials.compare import compare
 from ekbom.trials.constraints import spread_readings, tonic_and_phasic
-from ekbom.trials.evidence import evidence, judge, summary
-from ekbom.trials.recipes import findings, recipes, shipped, without
-from ekbom.trials.studies import _compare, simulate_study
+from ekbom.trials.evidence import evidence, judge, judged, simulated, summary
+from ekbom.trials.posterior import draws
+from ekbom.trials.recipes import Recipe, findings, recipes, shipped, without
+from ekbom.trials.recruit import resampled, towards
+from ekbom.trials.replicates import from_table, to_table
+from ekbom.trials.studies import simulate_study
 from ekbom.trials.summary import setting
 from ekbom.trials.world import World, scored
 
 
 @pytest.fixture(scope="module")
 def world():
-    return World(1200, 3)
+    return World(900, 3)
 
 
 def test_every_finding_has_a_recipe_or_a_reason():
@@ -94,10 +98,10 @@ def test_signs_are_those_of_welch_and_keep_their_error_rate():
     x, y = rng.normal(0.6, 1, (400, 12)), rng.normal(0, 2, (400, 9))
     t, p = stats.ttest_ind(x, y, axis=1, equal_var=False)
     expected = np.where(p < 0.05, np.where(t > 0, "+", "-"), "0")
-    assert np.array_equal(_compare(x, y, None, 0.05), expected)
-    same = _compare(rng.normal(size=(1000, 15)), rng.normal(size=(1000, 12)), None, 0.05)
+    assert np.array_equal(compare(x, y, None, 0.05), expected)
+    same = compare(rng.normal(size=(1000, 15)), rng.normal(size=(1000, 12)), None, 0.05)
     assert 29 <= np.sum(same != "0") <= 74
-    assert set(_compare(np.ones((5, 4)), np.ones((5, 4)), None, 0.05)) == {"0"}
+    assert set(compare(np.ones((5, 4)), np.ones((5, 4)), None, 0.05)) == {"0"}
 
 
 def test_the_standard_error_reading_gives_the_computed_values():
@@ -189,6 +193,99 @@ def test_a_new_finding_is_a_line_and_a_recipe(world):
     assert result.table["verdict"][0] == "inside"
 
 
+def test_several_worlds_are_judged_together_and_stored_as_text(world):
+    from ekbom.study.files import tsv_bytes
+
+    some = recipes("FE26,CI02,EP10,TX08,PL08")
+    parts = [simulated(world, some, replicates=60, seed=k) for k in (1, 2)]
+    both = judged(parts, some)
+    assert set(both.table["worlds"]) == {2}
+    assert both.table.set_index("id").loc["EP10", "replicates"] == 120
+    again = [from_table(tsv_bytes(to_table(p)).decode()) for p in parts]
+    pd.testing.assert_frame_equal(judged(again, some).table, both.table, rtol=1e-6)
+    # where one world has too few people the others are judged
+    gone = judged([{**parts[0], ("FE26", "base"): None}, parts[1]], some).table.set_index("id")
+    assert gone.loc["FE26", "worlds"] == 1
+
+
+def test_draws_are_the_posterior_of_the_calibration():
+    made = draws(200, 4)
+    assert made == draws(200, 4)
+    names = {f["target"] for f in setting().free if f["kind"] == "model"} - {"al_aug"}
+    assert names <= set(made[0])
+    w = np.array([d["w_3"] for d in made])
+    low, high = next((f["low"], f["high"]) for f in setting().free if f["id"] == "w_3")
+    assert low < w.min() < w.max() < high
+    assert np.median(w) == pytest.approx(load().defaults["w_3"], rel=0.1)
+    assert all(d["ec_g2"] == 6 * d["ec_g3"] for d in made)
+    shipped_rate = data("population")["plm"]["rate"]["value"]
+    assert np.median([d["plm.rate"] for d in made]) == pytest.approx(shipped_rate, rel=0.2)
+
+
+def test_a_world_of_changed_values_differs_by_them(world):
+    changes = {"plm.rate": 3 * world.value("plm", "rate"), "median:al_aug": 0.01, "k_tsat": 0.5}
+    other = World(200, 3, changes)
+    plain = World(200, 3)
+    a, b = (w.table("general") for w in (other, plain))
+    apart = world.value("plm", "b_drive") * (a["plm_drive@0"] - b["plm_drive@0"])
+    assert np.allclose(a["plm_log"] - b["plm_log"] - np.log(3), apart)
+    assert a["plmi"].mean() > 1.5 * b["plmi"].mean()
+    assert other.drawn.cohort.params["al_aug"].mean() < 0.05
+    # a barrier that saturates later passes less to people of little saturation
+    little = b["tsat_percent@10"] < 20
+    assert (a["b@10"] < b["b@10"])[little].mean() > 0.95
+
+
+@given(st.floats(12, 30), st.floats(3, 9), st.integers(0, 2**31))
+@settings(max_examples=40, deadline=None)
+def test_recruited_people_have_the_asked_scores(mean, sd, seed):
+    rng = np.random.default_rng(seed)
+    score = rng.uniform(0, 40, 3000)
+    weight = towards(score, np.ones(3000), mean, sd)
+    assert weight.sum() == pytest.approx(1)
+    inside = np.random.default_rng(1).normal(mean, sd, 20000)
+    inside = inside[(inside > 0) & (inside < 40)]
+    assert weight @ score == pytest.approx(inside.mean(), abs=0.8)
+    rows = resampled(weight, 5000)
+    assert score[rows].mean() == pytest.approx(weight @ score, abs=0.3)
+    assert score[rows].std() == pytest.approx(inside.std(), abs=1.0)
+
+
+def test_strata_take_the_same_number_of_each(world):
+    (r,) = recipes("FE07")
+    mixed = Recipe(r.id, r.kind, r.use, r.design, r.printed,
+                   {**r.entry, "measure": ["age", "age"], "where": "age > 0",
+                    "strata": ["age < 40", "age >= 70"]})  # fmt: skip
+    found, _, _ = simulate_study(world, mixed, "base", 50, 1)
+    assert np.allclose(found, 1)
+    lost = Recipe(r.id, r.kind, r.use, r.design, r.printed,
+                  {**r.entry, "strata": ["age < 0", "age >= 70"]})  # fmt: skip
+    with pytest.raises(Refused):
+        simulate_study(world, lost, "base", 50, 1)
+
+
+def test_clinically_significant_disease_has_its_printed_share(world):
+    t = world.table("general")
+    assert t["sufferer"].mean() == pytest.approx(0.027, abs=1 / 900)
+    assert not (t["sufferer"] & ~t["rls"]).any()
+    few = world.table("asia")
+    assert few["rls"].sum() < t["rls"].sum()
+    assert not (few["rls"] & ~t["rls"]).any()
+
+
+def test_stores_of_the_population_are_those_of_the_surveys():
+    from ekbom.disease import cohort as co
+
+    people = co.draw(20000, 7)[0]
+    ferritin = people.cohort.params["fs0"] / 8.0
+    men = people.facts["female"] == 0
+    young, old = ~men & (people.facts["age"] < 50), ~men & (people.facts["age"] >= 60)
+    # set points; losses of blood take the stores of young women further down (38 in print)
+    for who, low, middle, high in ((men, 32, 140, 500), (young, 14, 53, 200), (old, 25, 84, 300)):
+        q = np.quantile(ferritin[who], [0.05, 0.5, 0.95])
+        assert q == pytest.approx([low, middle, high], rel=0.25)
+
+
 def test_a_measure_that_the_model_lacks_is_refused(world):
     text = shipped().replace("fe_sn@10", "phlogiston@10")
     with pytest.raises(Refused):
@@ -197,8 +294,6 @@ def test_a_measure_that_the_model_lacks_is_refused(world):
 
 def test_an_intact_loop_gives_the_wrong_sign_of_the_receptor(world):
     # the loop with full gain and low supply: receptor not lower in patients
-    from ekbom.trials.recipes import Recipe
-
     (r,) = recipes("FE26")
     entry = {**r.entry, "measure": ["cell_tfr@10"], "n_a": 40, "n_b": 40}
     probe = Recipe(r.id, r.kind, r.use, r.design, r.printed, entry)

@@ -203,7 +203,7 @@ def test_what_holds_of_any_night(seed, age, person, ahi, hours, awake):
 
 def test_deep_sleep_and_rem_hold_fewer_movements():
     counts, hours = np.zeros(5), np.zeros(5)
-    for seed in range(40):
+    for seed in range(160):
         night = make_night(np.random.default_rng(seed), age=60, person=1.5, excitability=0.1)
         e = night.events[night.events["periodic"]]
         h = night.hypnogram

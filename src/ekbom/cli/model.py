@@ -16,6 +16,7 @@ from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
 app = App(name="model", help="The executable model of the disease: a hypothesis engine.")
 app.command(trial)
 _out = Console(highlight=False, soft_wrap=True)
+_err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
 def _say(text: str) -> None:
@@ -113,7 +114,8 @@ def evidence(
     rows: str = "*",
     scenario: str | None = None,
     replicates: int = 1000,
-    n: int = 6000,
+    n: int = 3000,
+    draws: int = 10,
     seed: int = 1,
     findings: Path | None = None,
     recipes: Path | None = None,
@@ -131,7 +133,11 @@ def evidence(
     replicates
         Simulated studies a row.
     n
-        People of the stored cohort.
+        People of each stored cohort.
+    draws
+        Cohorts, each with parameters drawn from the posterior of the calibration; 0 for
+        one cohort with the shipped values. With --out, those done are kept, and a run that
+        was stopped goes on.
     seed
         Of every draw.
     findings
@@ -142,7 +148,10 @@ def evidence(
     from ekbom.report.evidence import opioid_figure, page, spread_figure
     from ekbom.trials import evidence as ev
     from ekbom.trials.constraints import spread_readings, tonic_and_phasic
+    from ekbom.trials.posterior import draws as drawn
     from ekbom.trials.recipes import recipes as read
+    from ekbom.trials.recipes import shipped
+    from ekbom.trials.replicates import from_table, to_table, world_key
     from ekbom.trials.world import World
 
     table, text = None, None
@@ -155,10 +164,25 @@ def evidence(
     except (OSError, KeyError, ValueError) as no:
         raise Refused("The findings or recipes cannot be read.", found=no) from None
     found = read(rows, text, table)
-    world = World(n, seed)
-    result = ev.evidence(
-        world, found, scenario=scenario, replicates=replicates, seed=seed, table=table
-    )
+    if draws < 0 or n < 200:
+        raise Refused("Too few.", field="draws" if draws < 0 else "n", found=min(draws, n),
+                      expected="0 draws or more, 200 people or more")  # fmt: skip
+    every = drawn(draws, seed) if draws else [{}]
+    parts = []
+    for k, own in enumerate(every):
+        key = world_key(n, seed, k, own, rows, scenario, replicates, len(every), text or shipped())
+        store = None if out is None else out / "worlds" / f"{k:02d}-{key}.tsv"
+        if store is not None and store.exists():
+            parts.append(from_table(store.read_text("utf-8")))
+            continue
+        each = -(-replicates // len(every))
+        made = ev.simulated(World(n, seed + k, own), found, scenario=scenario, replicates=each,
+                            seed=seed + k, skip=len(every) > 1)  # fmt: skip
+        parts.append(made)
+        if store is not None:
+            write_bytes(store, tsv_bytes(to_table(made)))
+        _err.print(f"cohort {k + 1} of {len(every)} is done", markup=False)
+    result = ev.judged(parts, found, table)
     for _, r in result.table.iterrows():
         _say(f"{r['id']}  {r['verdict']:<10} {r['scenario']:<18} printed {r['printed']}, "
              f"model {r['median']}")  # fmt: skip
@@ -167,7 +191,7 @@ def evidence(
         _say(line)
     if out is not None:
         write_bytes(out / "evidence.tsv", tsv_bytes(result.table))
-        spread, opioid = spread_readings(), tonic_and_phasic(world, seed=seed)
+        spread, opioid = spread_readings(), tonic_and_phasic(World(n, seed), seed=seed)
         counted = result.table["class"] != "contested"
         tables = {
             "Required and null-required findings, most surprising first": result.table[counted],
@@ -192,6 +216,7 @@ def evidence(
             "Rows": rows,
             "Replicates": replicates,
             "People": n,
+            "Draws": draws,
             "Seed": seed,
         }
         write_bytes(out / "evidence.json", json_bytes(about))
@@ -200,7 +225,7 @@ def evidence(
 
 
 @app.command
-def postulates(*, out: Path | None = None, n: int = 6000, seed: int = 1) -> None:
+def postulates(*, out: Path | None = None, n: int = 2000, seed: int = 1) -> None:
     """Check the four iron postulates, whatever they give.
 
     Parameters
@@ -233,6 +258,8 @@ def calibrate(
     generations: int = 16,
     checks: int = 8,
     seed: int = 1,
+    second: bool = False,
+    movements: bool = False,
 ) -> None:
     """Calibrate the free parameters to the rows marked calibrate, by ABC-SMC; goes on when stopped.
 
@@ -252,7 +279,25 @@ def calibrate(
         Accepted points at which the model is run again.
     seed
         Of every draw.
+    second
+        Run the second step instead: five parameters on the model itself, with the shipped
+        values of all else: second.tsv, second-targets.tsv; goes on when stopped.
+    movements
+        Fit the generator of leg movements to its anchors instead, with the shipped values
+        of all else: generator.tsv, generator-covariance.tsv, anchors.tsv.
     """
+    if second:
+        _second_step(out, seed)
+        return
+    if movements:
+        from ekbom.trials.generator import fit_generator, people_table
+
+        fitted = fit_generator(people_table(4 * people, seed), seed)
+        for name, frame in zip(("generator", "generator-covariance", "anchors"), fitted,
+                               strict=True):  # fmt: skip
+            write_bytes(out / f"{name}.tsv", tsv_bytes(frame))
+            _say(frame.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3g}"))
+        return
     from ekbom.trials.calibrate import calibrate as fit
     from ekbom.trials.calibrate import design, run_design
 
@@ -280,9 +325,27 @@ def calibrate(
     _say(_banner())
 
 
+def _second_step(out: Path, seed: int) -> None:
+    from ekbom.trials import second as step
+
+    made = []
+    for name, run in (("barrier", step.barrier), ("strength", step.augmentation)):
+        store = out / f"{name}.tsv"
+        if not store.exists():
+            write_bytes(store, tsv_bytes(run(seed=seed)))
+            _say(f"{name} is done")
+        made.append(pd.read_csv(store, sep="\t"))
+    sample, targets = step.combine(*made, seed=seed)
+    write_bytes(out / "second.tsv", tsv_bytes(sample))
+    write_bytes(out / "second-targets.tsv", tsv_bytes(targets))
+    for frame in (sample.describe(), targets):
+        _say(frame.to_string(float_format=lambda v: f"{v:.3g}"))
+    _say(_banner())
+
+
 @app.command
 def decides(
-    *, out: Path, rows: str = "*", n: int = 2000, replicates: int = 200, seed: int = 1
+    *, out: Path, rows: str = "*", n: int = 900, replicates: int = 200, seed: int = 1
 ) -> None:
     """Say which mechanism decides which finding: one taken out at a time.
 

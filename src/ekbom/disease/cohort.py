@@ -184,20 +184,22 @@ def _people(
     z = {k: inherited.get(k, rng.normal(size=n)) for k in shapes}
     params: dict[str, Array | float] = {k: _draw(s, z[k]) for k, s in shapes.items()}
     female = (rng.random(n) < women).astype(float)
-    params["fs0"] = params["fs0"] * np.where(female == 1, _value(pop["women"], "fs0_factor"), 1.0)
+    own = [_value(pop["women"], k) for k in ("fs0_factor", "fs0_factor_60")]
+    params["fs0"] = params["fs0"] * np.where(female == 1, np.interp(years, [50, 60], own), 1.0)
     menses = _value(pop["women"], "menses") * np.exp(0.6 * rng.normal(size=n) - 0.18)
     params["loss"] = params["loss"] + menses * female * (years < 50)
     params["g0"] = params["g0"] + _value(pop["age"], "x_per_year") * (years - 50)
-    plm = _value(pop["plm"], "person_sd") * rng.normal(size=n)
+    z_plm = rng.normal(size=n)
+    plm = _value(pop["plm"], "person_sd") * z_plm
     facts: dict[str, Array] = {"age": years, "female": female}
-    facts |= {f"z_{k}": z[k] for k in INHERITED}
+    facts |= {"z_plm": z_plm} | {f"z_{k}": z[k] for k in INHERITED}
     shift = drive_per_liability()
     for x in pop["locus"]:
         count = loci[x["id"]].sum(axis=1).astype(float)
         facts[x["id"]] = count
         effect = np.log(x["odds"]) * (count - 2 * x["frequency"])
         if x["acts"] == "plm":
-            plm = plm + effect
+            plm = plm + _value(pop["plm"], "per_liability") * effect
         else:
             params[x["acts"]] = params[x["acts"]] + shift * effect
     facts["plm_person"] = plm

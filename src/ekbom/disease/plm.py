@@ -57,6 +57,7 @@ def night(
     *,
     hours: float = 7.5,
     wake: bool = False,
+    **own: float,
 ) -> LegEvents:
     """Make the movements of one night, or of a time of quiet wake.
 
@@ -75,13 +76,15 @@ def night(
         Length.
     wake : bool
         Quiet wake: shorter intervals.
+    **own : float
+        Values in place of those of the population file (part ``plm``).
 
     Returns
     -------
     LegEvents
         In order.
     """
-    p = {k: float(v["value"]) for k, v in data("population")["plm"].items()}
+    p = {k: float(v["value"]) for k, v in data("population")["plm"].items()} | own
     log_rate = np.log(p["rate"]) + person + p["per_year"] * (age - 50)
     log_rate += p["night_sd"] * rng.normal()
     if wake:

@@ -5,7 +5,7 @@ iron (body and brain, which the clock hardly touches) is integrated with the clo
 averaged, in long steps, and the slow states of receptors and urge (marked ``slow``
 in the source) go on at the rate of the last full days and its trend, the
 second-order Adams and Bashforth rule. The fast states follow within the next full
-day. After the start and after every single event a week is run in full. See Gear
+day. After the start and after every single event nine days are run in full. See Gear
 and Kevrekidis 2003 (doi:10.1137/S1064827501388157) for projective integration.
 """
 
@@ -34,7 +34,7 @@ from ekbom.errors import Refused
 #: Days from one full day to the next, at most.
 STRIDE = 3
 #: Days run in full after the start and after a single event.
-WARM = 7
+WARM = 9
 #: Iron that is dosed.
 _IRON = ("fx", "fe_gut")
 
@@ -109,7 +109,7 @@ def schedule(days: int, marks: Sequence[int], stops: Sequence[int], stride: int)
     days : int
         Number of days.
     marks : sequence of int
-        Days of single events: that day and a week after it are full.
+        Days of single events: that day and the eight after it are full.
     stops : sequence of int
         Days at whose midnight states are kept: the day before is full.
     stride : int

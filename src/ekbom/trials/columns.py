@@ -14,6 +14,8 @@ from ekbom.measures.legs.rules import rule_sets
 from ekbom.measures.legs.series import find_series
 
 Array = NDArray[np.float64]
+#: The rule by which studies before 2016 counted.
+OLD = "wasm2006"
 _BINS = np.array([0.5, 2, 4, 6, 8, 10, 15, 20, 25, 30, 35, 40, 50, 60, 75, 90.0])
 
 
@@ -33,7 +35,9 @@ def value(part: str, key: str) -> Any:
     return data("population")[part][key]["value"]
 
 
-def add_sleep(frame: pd.DataFrame, cut: float, people: int, night_seed: list[int]) -> None:
+def add_sleep(
+    frame: pd.DataFrame, cut: float, people: int, night_seed: list[int], glutamate: float
+) -> None:
     """Add wake in bed (min), sleep efficiency (%) and sleep disturbance (0 to 100).
 
     Parameters
@@ -46,6 +50,8 @@ def add_sleep(frame: pd.DataFrame, cut: float, people: int, night_seed: list[int
         Seed of the effect of each person, the same in every table.
     night_seed : list of int
         Seed of the night.
+    glutamate : float
+        Log odds of wake per log thalamic glutamate.
     """
     person = np.random.default_rng([people, 21]).normal(size=int(frame["person"].max()) + 1)
     own = person[frame["person"].to_numpy()]
@@ -55,7 +61,7 @@ def add_sleep(frame: pd.DataFrame, cut: float, people: int, night_seed: list[int
         value("sleep", "wake")
         + value("sleep", "per_year") * (frame["age"].to_numpy() - 50)
         + value("sleep", "urge") * np.log1p(np.exp(above))
-        + value("sleep", "glutamate") * np.log(frame["glx@0"].to_numpy())
+        + glutamate * np.log(frame["glx@0"].to_numpy())
         + value("sleep", "person_sd") * own
         + value("sleep", "night_sd") * here
     )
@@ -136,7 +142,7 @@ def onset_age(frame: pd.DataFrame, cut: float) -> Array:
 
 
 def add_nights(frame: pd.DataFrame, rows: NDArray[np.intp], seed: int) -> None:
-    """Add two nights and an hour of quiet wake of some people, scored by WASM 2016.
+    """Add a night of some people: index by the rule of 5 to 90 s, periodicity by WASM 2016.
 
     Parameters
     ----------
@@ -147,28 +153,50 @@ def add_nights(frame: pd.DataFrame, rows: NDArray[np.intp], seed: int) -> None:
     seed : int
         Of the movements.
     """
-    names = ("plmi", "pi", "plmi2", "pi2", "plmw", "peak", "short")
-    made = {c: np.full(len(frame), np.nan) for c in names}
-    age, person = frame["age"].to_numpy(), frame["plm_log"].to_numpy()
-    e = frame["e@0"].to_numpy()
+    made = {c: np.full(len(frame), np.nan) for c in ("plmi", "pi", "peak", "short")}
     for i in rows:
-        rng = np.random.default_rng([seed, 4, int(i)])
-        own = (rng, age[i], person[i], e[i])
-        for suffix in ("", "2"):
-            onset = night(*own).onset
-            index, periodicity = scored(onset, 7.5)
-            made[f"plmi{suffix}"][i], made[f"pi{suffix}"][i] = index, periodicity
+        onset = night(np.random.default_rng([seed, 4, int(i)]), *_own(frame, i)).onset
+        made["plmi"][i] = scored(onset, 7.5, OLD)[0]
+        made["pi"][i] = scored(onset, 7.5)[1]
         # density per second of intervals of 15 to 30 s over that of 30 to 90 s and of 8 to 10 s
         count = np.histogram(np.diff(onset), _BINS)[0].astype(float)
         made["peak"][i] = (count[6:9].sum() / 15 + 0.01) / (count[9:].sum() / 60 + 0.01)
         made["short"][i] = (count[1:4].sum() / 6 + 0.01) / (count[4] / 2 + 0.01)
-        wake = night(*own, hours=1.0, wake=True).onset
-        made["plmw"][i] = scored(wake, 1.0)[0]
     for c, values in made.items():
         frame[c] = values
 
 
-def scored(onset: NDArray[np.float64], hours: float) -> tuple[float, float]:
+def add_second_nights(frame: pd.DataFrame, rows: NDArray[np.intp], seed: int) -> None:
+    """Add a second night and an hour of quiet wake of some people.
+
+    Parameters
+    ----------
+    frame : pandas.DataFrame
+        People; changed.
+    rows : (M,) int
+        Whose.
+    seed : int
+        Of the movements.
+    """
+    made = {c: np.full(len(frame), np.nan) for c in ("plmi2", "pi2", "plmw")}
+    for i in rows:
+        rng = np.random.default_rng([seed, 8, int(i)])
+        onset = night(rng, *_own(frame, i)).onset
+        made["plmi2"][i], made["pi2"][i] = scored(onset, 7.5, OLD)[0], scored(onset, 7.5)[1]
+        wake = night(rng, *_own(frame, i), hours=1.0, wake=True).onset
+        made["plmw"][i] = scored(wake, 1.0, OLD)[0]
+    for c, values in made.items():
+        frame[c] = values
+
+
+def _own(frame: pd.DataFrame, i: int) -> tuple[float, float, float]:
+    age, person, e = (float(frame[c].to_numpy()[i]) for c in ("age", "plm_log", "e@0"))
+    return age, person, e
+
+
+def scored(
+    onset: NDArray[np.float64], hours: float, rules: str = "wasm2016"
+) -> tuple[float, float]:
     """Return index and periodicity of movements, by the scorer of ``measures.legs``.
 
     Parameters
@@ -177,17 +205,20 @@ def scored(onset: NDArray[np.float64], hours: float) -> tuple[float, float]:
         Seconds, in order.
     hours : float
         Time that the index refers to.
+    rules : str
+        Rule set: ``wasm2016`` (10 to 90 s), or ``wasm2006`` (5 to 90 s), by which most of
+        the printed indices were counted.
 
     Returns
     -------
     tuple of float
-        Periodic movements an hour (WASM 2016) and the share of movements that
-        are periodic; NaN without movements.
+        Periodic movements an hour and the share of movements that are periodic; NaN
+        without movements.
     """
     keep = np.r_[True, np.diff(onset) > 0.5] if len(onset) else np.zeros(0, bool)
     times = onset[keep]
     if len(times) == 0:
         return 0.0, np.nan
-    found = find_series(times, np.ones(len(times), bool), rule_sets(("wasm2016",))[0])
+    found = find_series(times, np.ones(len(times), bool), rule_sets((rules,))[0])
     count = int(np.sum(found.periodic))
     return count / hours, count / len(times)

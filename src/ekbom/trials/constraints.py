@@ -11,6 +11,8 @@ from scipy import stats
 
 from ekbom.disease import cohort as co
 from ekbom.disease.model import load
+from ekbom.trials.recruit import towards
+from ekbom.trials.summary import DPN_SCORE
 from ekbom.trials.world import World, error_of
 
 Array = NDArray[np.float64]
@@ -48,8 +50,8 @@ def spread_readings() -> pd.DataFrame:
 def tonic_and_phasic(
     world: World,
     *,
-    tonic: Sequence[float] = (0.0, 0.2, 0.4, 0.6, 0.8),
-    phasic: Sequence[float] = (0.0, 0.1, 0.2, 0.4, 1.0),
+    tonic: Sequence[float] = (0.0, 0.25, 0.5, 0.75, 1.0),
+    phasic: Sequence[float] = (0.0, 0.1, 0.2, 0.35, 0.6, 1.0),
     patients: int = 120,
     replicates: int = 4000,
     seed: int = 1,
@@ -58,8 +60,9 @@ def tonic_and_phasic(
 
     The pattern of OP01 and OP02, in the same simulated study: no group difference
     (15 patients, 12 controls), and a fall of V_T with severity among the 15 at
-    p < 0.001. The model is run anew for each pair; who is a patient, and the
-    severity, stay those of the whole model.
+    p < 0.001. Patients are taken so that their severity has a mean of 24 and an SD of 7,
+    as assumed for that study. The model is run anew for each pair; who is a patient, and
+    the severity, stay those of the whole model.
 
     Parameters
     ----------
@@ -81,9 +84,10 @@ def tonic_and_phasic(
         pattern; group effect and mean correlation.
     """
     general = world.table("general")
-    rls = world.cases[general["irls"].to_numpy()[world.cases] >= 10][:patients]
+    rls = world.cases[:patients]
     rows_all = np.concatenate([rls, world.controls[:patients]])
     score = general["irls"].to_numpy()[rls]
+    weight = towards(score, np.ones(len(score)), *DPN_SCORE)
     own = float(co.current(world.drawn.cohort.take(rows_all[:1]), "k_p").ravel()[0])
     cv = error_of("vt_dpn@10")
     rows = []
@@ -92,7 +96,7 @@ def tonic_and_phasic(
             people = co.settled(world.drawn.take(rows_all), del_o=d, k_p=own * f)
             vt = co.table(people)["vt_dpn@10"]
             rng = np.random.default_rng([seed, 41])
-            pick = rng.integers(0, len(rls), (replicates, 15))
+            pick = rng.choice(len(rls), (replicates, 15), p=weight)
             other = rng.integers(len(rls), len(rows_all), (replicates, 12))
             a = vt[pick] * (1 + cv * rng.normal(size=pick.shape))
             b = vt[other] * (1 + cv * rng.normal(size=other.shape))

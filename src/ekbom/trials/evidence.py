@@ -19,6 +19,8 @@ from ekbom.trials.recipes import Recipe, findings, reasons, without
 from ekbom.trials.studies import simulate_study
 from ekbom.trials.world import World
 
+#: Simulated studies of one row in one world: statistic, that of the rival, effect.
+Part = tuple[NDArray[Any], NDArray[Any] | None, float]
 #: The central share of replicates in which a printed number is inside.
 CENTRAL = 0.90
 #: The least simulated probability of a printed category.
@@ -134,7 +136,7 @@ def evidence(
     table: pd.DataFrame | None = None,
     skip: bool = False,
 ) -> Evidence:
-    """Hold the model to the findings.
+    """Hold one world to the findings.
 
     Parameters
     ----------
@@ -159,35 +161,103 @@ def evidence(
     Evidence
         Verdicts and counts, most surprising first.
     """
+    made = simulated(world, found, scenario=scenario, replicates=replicates, seed=seed, skip=skip)
+    return judged([made], found, table)
+
+
+def simulated(
+    world: World,
+    found: Sequence[Recipe],
+    *,
+    scenario: str | None = None,
+    replicates: int = 1000,
+    seed: int = 1,
+    skip: bool = False,
+) -> dict[tuple[str, str], Part | None]:
+    """Simulate every study in one world.
+
+    Parameters
+    ----------
+    world : World
+        People.
+    found : sequence of Recipe
+        Recipes.
+    scenario : str, optional
+        Only this scenario.
+    replicates, seed : int
+        Simulated studies a row, and seed.
+    skip : bool
+        Whether a study for which too few people are found gives ``None`` in place of
+        an error.
+
+    Returns
+    -------
+    dict
+        Id and scenario to the studies, in the order of the recipes.
+    """
+    out: dict[tuple[str, str], Part | None] = {}
+    for r in found:
+        for s in r.scenarios:
+            if r.design == "none" or (scenario is not None and s != scenario):
+                continue
+            try:
+                out[r.id, s] = simulate_study(world, r, s, replicates, seed)
+            except Refused as no:
+                if not (skip and no.what.startswith("Too few")):
+                    raise
+                out[r.id, s] = None
+    return out
+
+
+def judged(
+    parts: Sequence[dict[tuple[str, str], Part | None]],
+    found: Sequence[Recipe],
+    table: pd.DataFrame | None = None,
+) -> Evidence:
+    """Judge studies that were simulated in one or several worlds, taken together.
+
+    Parameters
+    ----------
+    parts : sequence of dict
+        Of :func:`simulated`, one a world: a draw from the posterior each.
+    found : sequence of Recipe
+        Recipes.
+    table : pandas.DataFrame, optional
+        Findings; the shipped ones by default.
+
+    Returns
+    -------
+    Evidence
+        Verdicts and counts, most surprising first.
+    """
     known = findings() if table is None else table
     rows: list[dict[str, Any]] = []
     for r in found:
         line = known.loc[r.id]
         verified = "yes" if line["verified"].startswith("yes") else "no"
         for s in r.scenarios:
-            if scenario is not None and s != scenario:
+            if r.design != "none" and (r.id, s) not in parts[0]:
                 continue
             row: dict[str, Any] = {
                 "id": r.id, "claim": line["claim"], "class": r.kind, "scenario": s,
                 "verified": verified, "calibrated": _yes(r.use == "calibrate"),
                 "note": r.entry.get("note", ""),
             }  # fmt: skip
+            own = [p for p in (part.get((r.id, s)) for part in parts) if p is not None]
             if r.design == "none":
                 row |= {"verdict": "calibrated", "printed": str(r.printed), "surprise": -1.0}
+            elif not own:
+                row |= {"verdict": "no people", "printed": str(r.printed), "surprise": 9.0}
             else:
-                try:
-                    values, rival, effect = simulate_study(world, r, s, replicates, seed)
-                except Refused as no:
-                    if not (skip and no.what.startswith("Too few")):
-                        raise
-                    row |= {"verdict": "no people", "printed": str(r.printed), "surprise": 9.0}
-                else:
-                    row |= judge(r.printed, values, rival)
-                    row |= {"effect": effect, "replicates": len(values)}
+                values = np.concatenate([p[0] for p in own])
+                rivals = [p[1] for p in own if p[1] is not None]
+                row |= judge(r.printed, values, np.concatenate(rivals) if rivals else None)
+                row |= {"effect": float(np.mean([p[2] for p in own])), "replicates": len(values),
+                        "worlds": len(own)}  # fmt: skip
             rows.append(row)
     order = ["id", "claim", "class", "scenario", "printed", "median", "q05", "q95", "probability",
-             "verdict", "effect", "informative", "verified", "calibrated", "replicates", "note",
-             "surprise"]  # fmt: skip
+             "verdict", "effect", "informative", "verified", "calibrated", "replicates", "worlds",
+             "note", "surprise"]  # fmt: skip
     frame = pd.DataFrame(rows).reindex(columns=order)
     frame = frame.sort_values(["surprise", "id"], ascending=[False, True], kind="stable")
     frame = frame.drop(columns="surprise").reset_index(drop=True)

@@ -14,12 +14,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from ekbom.disease.cohort import data, expected_irls, irls
 from ekbom.errors import Refused
+from ekbom.trials.compare import Array, compare, signs
 from ekbom.trials.recipes import Recipe
+from ekbom.trials.treatment import augment, recruited, trial
 from ekbom.trials.world import World, error_of
 
-Array = NDArray[np.float64]
 #: Draws of people in one go, to bound the memory.
 _MOST = 400_000
 
@@ -67,20 +67,13 @@ def _people(world: World, e: Any, key: str, scenario: str) -> pd.DataFrame:
         frame = world.table(scenario)
     else:
         frame = world.table(name, scenario if name in ("rls", "control") else "base")
-    if name.startswith("arm:"):
-        frame = frame.assign(quarter_change=(frame["score"] - _before(world, frame)) / 4)
     where = e.get(f"where_{key}", e.get("where"))
     if where:
         frame = frame.query(where)
     if len(frame) < 8:
         raise Refused("Too few virtual people match a recipe.", field=e["id"], found=len(frame),
                       expected="at least 8", mend="draw more people")  # fmt: skip
-    return frame
-
-
-def _before(world: World, frame: pd.DataFrame) -> Array:
-    above = frame["before_z"].to_numpy() - world.cut
-    return expected_irls(above)
+    return recruited(frame, e["recruit"]) if key == "a" and "recruit" in e else frame
 
 
 def _measure(
@@ -105,10 +98,6 @@ def _measure(
     return total
 
 
-def _signs(t: Any, p: Any, alpha: float) -> NDArray[Any]:
-    return np.where(p < alpha, np.where(t > 0, "+", "-"), "0")
-
-
 def _group(
     world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any], float]:
@@ -131,25 +120,9 @@ def _group(
         if np.isnan(effect):
             pooled = np.sqrt((x.var() + y.var()) / 2)
             effect = float((x.mean() - y.mean()) / pooled) if pooled > 0 else 0.0
-        found.append(_compare(x, y, e.get("statistic"), alpha))
-        rival.append(_compare(x0, y0, e.get("statistic"), alpha))
+        found.append(compare(x, y, e.get("statistic"), alpha))
+        rival.append(compare(x0, y0, e.get("statistic"), alpha))
     return _join(found), _join(rival), effect
-
-
-def _compare(x: Array, y: Array, statistic: str | None, alpha: float) -> NDArray[Any]:
-    if statistic == "mean_diff":
-        return np.asarray(x.mean(1) - y.mean(1))
-    if statistic == "median_diff":
-        return np.asarray(np.median(x, 1) - np.median(y, 1))
-    if statistic == "percent_diff":
-        return np.asarray(100 * (x.mean(1) / y.mean(1) - 1))
-    # Welch by hand: a quantity that no one varies in has no difference, without a warning
-    a, b = x.var(1, ddof=1) / x.shape[1], y.var(1, ddof=1) / y.shape[1]
-    floor = 1e-24 * (1.0 + y.mean(1) ** 2)
-    a, b = a + floor, b + floor
-    t = np.where(a + b > 10 * floor, (x.mean(1) - y.mean(1)) / np.sqrt(a + b), 0.0)
-    df = (a + b) ** 2 / (a**2 / (x.shape[1] - 1) + b**2 / (y.shape[1] - 1))
-    return _signs(t, 2 * stats.t.sf(np.abs(t), df), alpha)
 
 
 def _join(parts: list[NDArray[Any]]) -> NDArray[Any]:
@@ -179,7 +152,7 @@ def _paired(
         )
         for z, out in ((x, found), (flipped, rival)):
             t, p = stats.ttest_1samp(z, 0.0, axis=1)
-            out.append(_signs(t, p, float(e.get("alpha", 0.05))))
+            out.append(signs(t, p, float(e.get("alpha", 0.05))))
     return _join(found), _join(rival), effect
 
 
@@ -188,7 +161,7 @@ def _correlation(
 ) -> tuple[NDArray[Any], NDArray[Any], float]:
     e = r.entry
     frame = _people(world, e, "a", scenario)
-    rows = rng.integers(0, len(frame), (count, e["n_a"]))
+    rows = _strata(frame, e, count, rng)
     x, y = (_measure(frame, m, rows, rng) for m in e["measure"])
     if e.get("statistic") == "spearman":
         x, y = stats.rankdata(x, axis=1), stats.rankdata(y, axis=1)
@@ -206,6 +179,20 @@ def _correlation(
     return found, rival, effect
 
 
+def _strata(frame: pd.DataFrame, e: Any, count: int, rng: np.random.Generator) -> NDArray[Any]:
+    """Draw rows, the same number from each stratum where a study took so many of each."""
+    if "strata" not in e:
+        return rng.integers(0, len(frame), (count, e["n_a"]))
+    parts, each = [], e["n_a"] // len(e["strata"])
+    for query in e["strata"]:
+        own = np.flatnonzero(np.asarray(frame.eval(query), bool))
+        if len(own) < 4:
+            raise Refused("Too few virtual people match a stratum.", field=e["id"],
+                          found=len(own), expected="at least 4")  # fmt: skip
+        parts.append(own[rng.integers(0, len(own), (count, each))])
+    return np.concatenate(parts, axis=1)
+
+
 def _r(x: Array, y: Array) -> Array:
     x, y = x - x.mean(1, keepdims=True), y - y.mean(1, keepdims=True)
     size = np.sqrt((x**2).sum(1) * (y**2).sum(1))
@@ -214,7 +201,7 @@ def _r(x: Array, y: Array) -> Array:
 
 def _r_signs(r: Array, n: int, alpha: float) -> NDArray[Any]:
     t = r * np.sqrt((n - 2) / np.maximum(1 - r**2, 1e-12))
-    return _signs(t, 2 * stats.t.sf(np.abs(t), n - 2), alpha)
+    return signs(t, 2 * stats.t.sf(np.abs(t), n - 2), alpha)
 
 
 def _hits(frame: pd.DataFrame, where: str) -> NDArray[np.bool_]:
@@ -312,119 +299,6 @@ def _conditions(
     return found, rival, float("nan")
 
 
-def _trial(
-    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
-) -> tuple[NDArray[Any], NDArray[Any] | None, float]:
-    e = r.entry
-    arms = [arm_table(world, e[k], e["weeks"]) for k in ("arm_a", "arm_b")]
-    if "where" in e:
-        arms = [a.query(e["where"]) for a in arms]
-    if len(arms[0]) < 8:
-        raise Refused("Too few virtual people match a recipe.", field=r.id, found=len(arms[0]))
-    change = [
-        _change(world, a, e, e[k], count, rng) for a, k in zip(arms, ("n_a", "n_b"), strict=True)
-    ]
-    same = _change(world, arms[1], e, e["n_a"], count, rng)
-    scale = float(e.get("scale", 1.0))
-    statistic = e.get("statistic")
-    if statistic == "responders":
-        return 100 * change[0][1].mean(1), None, float("nan")
-    if statistic == "smd_pre_post":
-        return change[0][0].mean(1) / change[0][2].std(1), None, float("nan")
-    x, y, z = change[0][0], change[1][0], same[0]
-    effect = float((x.mean() - y.mean()) / max(np.sqrt((x.var() + y.var()) / 2), 1e-9))
-    if isinstance(r.printed, str):
-        if r.printed == "0":
-            z = z - 0.8 * y.std()
-        return _compare(x, y, None, 0.05), _compare(z, y, None, 0.05), effect
-    return scale * (x.mean(1) - y.mean(1)), scale * (z.mean(1) - y.mean(1)), effect
-
-
-def arm_table(world: World, arms: str | list[str], weeks: float) -> pd.DataFrame:
-    """Return the people of an arm, or of several arms taken together.
-
-    Parameters
-    ----------
-    world : World
-        People.
-    arms : str or list of str
-        Treatments.
-    weeks : float
-        How long.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a person and treatment.
-    """
-    names = [arms] if isinstance(arms, str) else arms
-    return pd.concat([world.table(f"arm:{a}:{weeks}") for a in names], ignore_index=True)
-
-
-def _change(
-    world: World, arm: pd.DataFrame, e: Any, n: int, count: int, rng: np.random.Generator
-) -> tuple[Array, NDArray[np.bool_], Array]:
-    """Change of the outcome, response, and baseline of (count, n) patients at 15 points or more."""
-    rows = rng.integers(0, len(arm), (count, n))
-    if e["outcome"] != "irls":
-        late, early = arm[e["outcome"]].to_numpy(), arm[f"before_{e['outcome']}"].to_numpy()
-        change: Array = (late - early)[rows]
-        return change, change < -0.5 * early[rows], early[rows]
-    return change_of_score(arm, rows, world.cut, float(e.get("least", 15)), rng)
-
-
-def change_of_score(
-    arm: pd.DataFrame,
-    rows: NDArray[Any],
-    cut: float,
-    least: float,
-    rng: np.random.Generator,
-    *,
-    expectancy: float | None = None,
-) -> tuple[Array, NDArray[np.bool_], Array]:
-    """Return changes of severity of patients who were taken in by their score.
-
-    Parameters
-    ----------
-    arm : pandas.DataFrame
-        Patients, with ``before_z`` and ``z``.
-    rows : (count, n) int
-        Patients of each trial.
-    cut : float
-        Threshold of the disease.
-    least : float
-        Least score of a patient who is taken in.
-    rng : numpy.random.Generator
-        Of visits and answers.
-    expectancy : float, optional
-        Mean fall of log urge by expectancy, on scores only; that of the
-        population file by default.
-
-    Returns
-    -------
-    tuple of (count, n) arrays
-        Change, whether the score fell by half, score before.
-    """
-    p = data("population")["placebo"]
-    visit = p["visit_sd"]["value"]
-    hope = p["expectancy"]["value"] if expectancy is None else expectancy
-    z0, z1 = arm["before_z"].to_numpy()[rows], arm["z"].to_numpy()[rows]
-    before: Array = irls((z0 + visit * rng.normal(size=rows.shape)).ravel(), cut, rng)
-    before = before.reshape(rows.shape)
-    # whoever scores below is read again, and then another patient is asked
-    for k in range(8):
-        low = before < least
-        if not low.any():
-            break
-        if k >= 2:
-            other = rng.integers(0, len(arm), int(low.sum()))
-            z0[low], z1[low] = arm["before_z"].to_numpy()[other], arm["z"].to_numpy()[other]
-        before[low] = irls(z0[low] + visit * rng.normal(size=int(low.sum())), cut, rng)
-    gain = z1 - hope * rng.exponential(1.0, rows.shape) + visit * rng.normal(size=rows.shape)
-    after: Array = irls(gain.ravel(), cut, rng).reshape(rows.shape)
-    return after - before, after <= 0.5 * before, before
-
-
 def _one_sample(
     world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
 ) -> tuple[NDArray[Any], NDArray[Any], float]:
@@ -441,14 +315,14 @@ def _one_sample(
     y = b[first].to_numpy()[rng.integers(0, len(b), (count, e["n_b"]))]
     for frame, out in ((a, found), (b, rival)):
         x = frame[first].to_numpy()[rng.integers(0, len(frame), (count, e["n_a"]))]
-        out.append(_compare(np.log(x), np.log(y), None, 0.05))
+        out.append(compare(np.log(x), np.log(y), None, 0.05))
     return _join(found), _join(rival), float("nan")
 
 
 def _median_sign(x: Array, alpha: float) -> NDArray[Any]:
     over = (x > 0).sum(1)
     p = 2 * stats.binom.sf(np.maximum(over, x.shape[1] - over) - 1, x.shape[1], 0.5)
-    return _signs(over - x.shape[1] / 2, p, alpha)
+    return signs(over - x.shape[1] / 2, p, alpha)
 
 
 def _family(
@@ -463,37 +337,6 @@ def _family(
     return found, 100 * rng.binomial(n, risk, count) / n, float("nan")
 
 
-def _augment(
-    world: World, r: Recipe, scenario: str, count: int, rng: np.random.Generator
-) -> tuple[NDArray[Any], NDArray[Any], float]:
-    """Share of treated patients who augment, %, or its difference between two arms.
-
-    Onset of symptoms earlier by 4 h than before treatment, or by 2 h with more
-    severe symptoms; each hour and severity is reported with error.
-    """
-    e = r.entry
-    error = float(data("population")["augmentation"]["onset_sd"]["value"])
-    visit = float(data("population")["placebo"]["visit_sd"]["value"])
-
-    def share(arm: pd.DataFrame, n: int, changed: bool) -> Array:
-        rows = rng.integers(0, len(arm), (count, n))
-        noise = [rng.normal(size=rows.shape) for _ in range(4)]
-        late = "" if changed else "before_"
-        hour = arm["before_onset"].to_numpy()[rows] - arm[f"{late}onset"].to_numpy()[rows]
-        hour = hour + error * (noise[0] - noise[1])
-        worse = arm[f"{late}z"].to_numpy()[rows] - arm["before_z"].to_numpy()[rows]
-        worse = worse + visit * (noise[2] - noise[3])
-        return np.asarray(100 * ((hour >= 4) | ((hour >= 2) & (worse > 0))).mean(1))
-
-    first = arm_table(world, e["arm_a"], e["weeks"])
-    found, rival = share(first, e["n_a"], True), share(first, e["n_a"], False)
-    if "arm_b" in e:
-        second = arm_table(world, e["arm_b"], e["weeks"])
-        other = share(second, e["n_b"], True)
-        found, rival = found - other, rival - share(second, e["n_b"], False)
-    return found, rival, float("nan")
-
-
 _RUN: dict[str, Any] = {
     "group": _group,
     "paired": _paired,
@@ -505,8 +348,8 @@ _RUN: dict[str, Any] = {
     "night_ratio": _night_ratio,
     "sibling": _sibling,
     "conditions": _conditions,
-    "trial": _trial,
+    "trial": trial,
     "one_sample": _one_sample,
     "family": _family,
-    "augment": _augment,
+    "augment": augment,
 }

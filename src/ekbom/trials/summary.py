@@ -8,7 +8,7 @@ The draws are the same for every set of parameters, so that summaries are smooth
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib.resources import files
 from typing import Any, NamedTuple
@@ -21,11 +21,16 @@ from scipy.stats import norm
 from ekbom.disease import cohort as co
 from ekbom.disease.simulate import Cohort
 from ekbom.trials import columns as col
-from ekbom.trials.studies import Array, change_of_score
+from ekbom.trials.compare import Array
+from ekbom.trials.treatment import change_of_score
 from ekbom.trials.world import error_of
 
 #: Shift of the inherited set point of the second half, in SD.
 _SHIFT = 1.5
+#: Mean and SD of severity of the patients of the diprenorphine study (assumed).
+DPN_SCORE = (24.0, 7.0)
+#: Shifts of the drive at which the share of people with the disease is kept.
+SHIFTS = (-2.5, -2.0, -1.5, -1.0, -0.5, 0.0)
 #: Arms: treatment, weeks, least severity, summary.
 ARMS = (
     ("pramipexole_0.5", 12.0, 15.0, "pramipexole"),
@@ -93,7 +98,13 @@ def _people(n: int, seed: int) -> tuple[co.People, Array]:
 
 
 def summaries(
-    values: Mapping[str, float], *, n: int = 600, patients: int = 80, seed: int = 1
+    values: Mapping[str, float],
+    *,
+    n: int = 600,
+    patients: int = 80,
+    seed: int = 1,
+    more: Mapping[str, float] | None = None,
+    only: Sequence[str] = (),
 ) -> dict[str, float]:
     """Return the summaries that the calibration compares with print.
 
@@ -105,6 +116,10 @@ def summaries(
         People of the population, and patients of each arm at most.
     seed : int
         Of every draw, the same for all parameters.
+    more : mapping of str to float, optional
+        Further parameters of the equations, for everyone.
+    only : sequence of str, optional
+        Summaries of the arms that are run; all by default.
 
     Returns
     -------
@@ -113,7 +128,7 @@ def summaries(
         :func:`finish` takes the CSF values.
     """
     people, weight = _people(n, seed)
-    changed: dict[str, Array | float] = {}
+    changed: dict[str, Array | float] = dict(more or {})
     for f in setting().free:
         v = values[f["id"]]
         if f["kind"] == "spread":
@@ -166,7 +181,11 @@ def summaries(
     rows = np.flatnonzero(case)
     if len(rows) > patients:
         rows = rows[np.linspace(0, len(rows) - 1, patients).astype(int)]
-    return out | _arms(settled, t, rows, weight, cut, values, seed)
+    # the log share over the threshold at several shifts of the drive, as above
+    for k, move in enumerate(SHIFTS):
+        over = 1 / (1 + np.exp(-(z + move * (1 - t["e@0"].to_numpy()) - cut) / 0.1))
+        out[f"asia_{k}"] = float(np.log(100 * np.sum(weight * over)))
+    return out | _arms(settled, t, rows, weight, cut, values, seed, only)
 
 
 def _moments(x: Array, weight: Array, cv: float) -> tuple[float, float]:
@@ -183,6 +202,7 @@ def _arms(
     cut: float,
     values: Mapping[str, float],
     seed: int,
+    only: Sequence[str],
 ) -> dict[str, float]:
     out: dict[str, float] = {}
     before = t.iloc[rows].reset_index(drop=True)
@@ -192,6 +212,8 @@ def _arms(
     )
     level = col.level_of_onset(t, cut)
     for name, weeks, least, summary in ARMS:
+        if only and summary not in only:
+            continue
         treated, events = co.treated(people.take(rows), name, weeks)
         after = pd.DataFrame(co.table(treated, events))
         arm = after.assign(before_z=before["z"])

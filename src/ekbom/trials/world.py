@@ -19,6 +19,10 @@ __all__ = ["World", "error_of", "scored"]
 _BASE = "base"
 #: First-degree relatives drawn for each patient.
 RELATIVES = 5
+#: Patients that are treated at most, and patients and controls that are run anew in a scenario.
+TREATED, AGAIN = 150, 150
+#: Share of highest urge in which every patient lies when the drive of all is lowered.
+_TOP = 0.12
 
 
 class World:
@@ -31,8 +35,10 @@ class World:
     seed : int
         Of every draw.
     changes : mapping of str to float, optional
-        Parameters of everyone (a lesion of the model), and ``spread:q_bbb`` or
-        ``spread:g_irp``, the SD of the log between people.
+        What differs from the shipped values: parameters of everyone (a lesion of the
+        model, or a draw from the posterior), ``spread:q_bbb`` or ``spread:g_irp`` (SD of
+        the log between people), ``median:al_aug``, and values of the population file
+        by ``part.key``.
     """
 
     def __init__(
@@ -44,6 +50,7 @@ class World:
         self.people = co.settled(self.drawn)
         first = co.table(self.people)
         self.cut = co.threshold(first["z"])
+        self.cut_sufferer = float(np.quantile(first["z"], 1 - self.value("reference", "sufferers")))
         general = self._frame(first, np.arange(n), 0)
         self.onset_level = col.level_of_onset(general, self.cut)
         general["onset"] = col.onset_hour(general, self.onset_level)
@@ -54,11 +61,27 @@ class World:
         self.controls = np.random.default_rng([seed, 2]).permutation(rest)[
             : max(len(cases) * 2, 400)
         ]
-        col.add_nights(general, np.concatenate([cases, self.controls]), seed)
+        col.add_nights(general, np.arange(n), seed)
+        col.add_second_nights(general, cases, seed)
         self._add_rest_tests(general, cases)
         self._add_challenge(general, np.concatenate([cases, self.controls[: len(cases)]]))
-        self._add_family(general)
+        self._add_family(general, cases)
         self._tables["general"] = general
+
+    def value(self, part: str, key: str) -> float:
+        """Return a value of the population file, or what this world has in its place.
+
+        Parameters
+        ----------
+        part, key : str
+            Its place.
+
+        Returns
+        -------
+        float
+            The value.
+        """
+        return float(self._changes.get(f"{part}.{key}", col.value(part, key)))
 
     def table(self, name: str, scenario: str = _BASE) -> pd.DataFrame:
         """Return a table of people.
@@ -81,11 +104,36 @@ class World:
             self._tables[key] = self._make(name, scenario)
         return self._tables[key]
 
+    def with_nights(self, name: str) -> pd.DataFrame:
+        """Return a table of treated people with a night of movements each.
+
+        Parameters
+        ----------
+        name : str
+            ``arm:NAME:WEEKS``.
+
+        Returns
+        -------
+        pandas.DataFrame
+            With ``plmi``.
+        """
+        frame = self.table(name)
+        if "plmi" not in frame:
+            col.add_nights(frame, np.arange(len(frame)), self.seed + 1)
+        return frame
+
     def _changed(self, people: co.People) -> co.People:
         params: dict[str, NDArray[np.float64] | float] = {}
         for key, v in self._changes.items():
-            name = key.removeprefix("spread:")
-            params[name] = v if name == key else np.exp(v * people.facts[f"z_{name}"])
+            if key.startswith("spread:"):
+                name = key.removeprefix("spread:")
+                params[name] = np.exp(v * people.facts[f"z_{name}"])
+            elif key.startswith("median:"):
+                name = key.removeprefix("median:")
+                shipped = co.data("population")["distributions"][name]["location"]
+                params[name] = np.asarray(people.cohort.params[name]) * v / shipped
+            elif "." not in key:
+                params[key] = v
         return co.People(people.cohort.with_params(**params), people.facts)
 
     def _make(self, name: str, scenario: str) -> pd.DataFrame:
@@ -95,6 +143,7 @@ class World:
             if scenario == _BASE:
                 return general.iloc[rows]
             # the same people, under the scenario; diagnosis as before
+            rows = rows[:AGAIN]
             again = co.settled(co.scenario(self.drawn.take(rows), scenario))
             frame = self._frame(co.table(again), rows, 0)
             for column in ("plmi", "irls", "onset_age"):
@@ -104,35 +153,64 @@ class World:
             return general
         if name.startswith("arm:"):
             _, arm, weeks = name.split(":")
-            people, events = co.treated(self.people.take(self.cases), arm, float(weeks))
-            frame = self._frame(co.table(people, events), self.cases, 1 + sum(map(ord, name)))
+            treated = self.cases[:TREATED]
+            people, events = co.treated(self.people.take(treated), arm, float(weeks))
+            frame = self._frame(co.table(people, events), treated, 1 + sum(map(ord, name)))
             frame["onset"] = col.onset_hour(frame, self.onset_level)
             for column in ("z", "ferritin@10", "plmi", "tsat_percent@10", "waso", "mos", "onset"):
-                frame[f"before_{column}"] = general.iloc[self.cases][column].to_numpy()
-            col.add_nights(frame, np.arange(len(frame)), self.seed + 1)
+                frame[f"before_{column}"] = general.iloc[treated][column].to_numpy()
             return frame
-        rows = np.arange(min(self.n, 2000))
+        if name == "asia":
+            return self._asia()
+        rows = np.arange(min(self.n, max(self.n // 2, 600)))
         if name.startswith("matched:"):
             return general.iloc[rows]
+        return self._frame(co.table(co.condition(self.people.take(rows), name)), rows, 3)
+
+    def _asia(self) -> pd.DataFrame:
+        """Everyone with the drive of East Asia; only those of the highest urge are run."""
+        frame = self._tables["general"].copy()
+        low = np.quantile(frame["z"], 1 - _TOP)
+        rows = np.flatnonzero(frame["z"] > low)
         people = self.people.take(rows)
-        if name == "asia":
-            shift = co.current(people.cohort, "u_e") + col.value("ancestry", "x_asia")
-            return self._frame(co.table(co.settled(people, u_e=shift)), rows, 2)
-        return self._frame(co.table(co.condition(people, name)), rows, 3)
+        shift = co.current(people.cohort, "u_e") + self.value("ancestry", "x_asia")
+        made = self._frame(co.table(co.settled(people, u_e=shift)), rows, 2)
+        for column in ("rls", "z", "irls"):
+            values = frame[column].to_numpy(copy=True)
+            values[:] = False if column == "rls" else values
+            values[rows] = made[column].to_numpy()
+            frame[column] = values
+        return frame
 
     def _frame(
         self, made: dict[str, NDArray[np.float64]], rows: NDArray[np.intp], visit: int
     ) -> pd.DataFrame:
         frame = pd.DataFrame(made)
+        frame["plm_log"] += self._movements(frame)
         frame["person"] = rows
         frame["rls"] = frame["z"] > self.cut
+        frame["sufferer"] = frame["z"] > self.cut_sufferer
         rng = np.random.default_rng([self.seed, 3])
         frame["irls"] = co.irls(frame["z"].to_numpy(), self.cut, rng)
         above = np.linspace(-4, 4, 161)
         frame["affect"] = self._affect(frame["z"].to_numpy())
         frame["score"] = np.interp(frame["z"] - self.cut, above, co.expected_irls(above))
-        col.add_sleep(frame, self.cut, self.seed, [self.seed, 5, visit])
+        glutamate = self.value("sleep", "glutamate")
+        col.add_sleep(frame, self.cut, self.seed, [self.seed, 5, visit], glutamate)
         return frame
+
+    def _movements(self, frame: pd.DataFrame) -> NDArray[np.float64]:
+        """Change of the log hazard of movements where this world differs from the file."""
+        d = {k: self.value("plm", k) - col.value("plm", k)
+             for k in ("person_sd", "male", "b_drive", "per_year")}  # fmt: skip
+        out: NDArray[np.float64] = (
+            np.log(self.value("plm", "rate") / col.value("plm", "rate"))
+            + d["person_sd"] * frame["z_plm"].to_numpy()
+            + d["male"] * (1 - frame["female"].to_numpy())
+            + d["b_drive"] * frame["plm_drive@0"].to_numpy()
+            + d["per_year"] * (frame["age"].to_numpy() - 50)
+        )
+        return out
 
     def _affect(self, z: NDArray[np.float64]) -> NDArray[np.float64]:
         """Affective pain, four items of 0 to 3, as the first three steps of the severity items."""
@@ -142,14 +220,14 @@ class World:
         total: NDArray[np.float64] = (rng.random((len(z), 4, 1)) < p[:, None, :]).sum((1, 2))
         return total.astype(np.float64)
 
-    def _add_family(self, general: pd.DataFrame) -> None:
+    def _add_family(self, general: pd.DataFrame, cases: NDArray[np.intp]) -> None:
         """Affected first-degree relatives of each patient, in order, and the first of them."""
-        kin = co.relatives(self.drawn.take(self.cases), self.seed, RELATIVES)
+        kin = co.relatives(self.drawn.take(cases), self.seed, RELATIVES)
         kin = co.settled(self._changed(kin))
         hit = (co.table(kin)["z"] > self.cut).reshape(-1, RELATIVES)
         for k in range(RELATIVES):
             column = np.full(len(general), np.nan)
-            column[self.cases] = hit[:, k]
+            column[cases] = hit[:, k]
             general[f"kin_{k}"] = column
 
     def _add_challenge(self, general: pd.DataFrame, rows: NDArray[np.intp]) -> None:
