@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ekbom.canvas import BLUE, GREEN, GREY, INK, ORANGE, RED, SKY, canvas, style, svg
 from ekbom.measures.legs.analyse import Analysis
 from ekbom.measures.legs.detect import Detection
 from ekbom.measures.legs.events import BOTH, LEFT, RIGHT, Array
@@ -22,27 +22,7 @@ from ekbom.nouns import Figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
 
-# Okabe and Ito's palette: told apart by colour-blind readers and in print.
-_BLUE, _ORANGE, _GREEN, _RED, _SKY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9"
-_INK, _GREY = "#222222", "#8A8A8A"
-_STYLE: Any = {
-    "svg.hashsalt": "ekbom",
-    "svg.fonttype": "none",
-    "font.family": "sans-serif",
-    "font.sans-serif": ["DejaVu Sans", "Arial", "Helvetica", "sans-serif"],
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.edgecolor": _GREY,
-    "axes.labelcolor": _INK,
-    "axes.titlesize": 9,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "legend.frameon": False,
-    "legend.fontsize": 8,
-}
 _LEVEL = {W: 5, R: 4, N1: 3, N2: 2, N3: 1}
 _ROWS = {LEFT: 2.0, RIGHT: 1.0, BOTH: 0.0}
 
@@ -62,21 +42,21 @@ def night_figure(one: Analysis, *, name: str = "desc-legsNight") -> Figure:
         SVG.
     """
     scored, night = one.scored, one.scored.hypnogram
-    with _style():
-        canvas = _canvas(9.2, 3.6)
-        top, low = canvas.subplots(2, 1, sharex=True, height_ratios=(1, 1.1))
+    with style():
+        page = canvas(9.2, 3.6)
+        top, low = page.subplots(2, 1, sharex=True, height_ratios=(1, 1.1))
         _draw_stages(top, night)
-        for spans, color, at in ((scored.resp, _SKY, 0.94), (scored.arousal, _ORANGE, 0.88)):
+        for spans, color, at in ((scored.resp, SKY, 0.94), (scored.arousal, ORANGE, 0.88)):
             if spans is not None and len(spans):
                 top.hlines(np.full(len(spans), 0.55 + 5.2 * at), spans.onset / 3600,
                            spans.end / 3600 + 1e-3, color=color, lw=3)  # fmt: skip
         _draw_movements(low, scored)
         for start, end in night.lost_any:
-            low.axvspan(start / 3600, end / 3600, color=_GREY, alpha=0.2, lw=0)
+            low.axvspan(start / 3600, end / 3600, color=GREY, alpha=0.2, lw=0)
         for at in (night.lights_off, night.lights_on):
-            top.axvline(at / 3600, color=_INK, lw=0.6, ls=":")
+            top.axvline(at / 3600, color=INK, lw=0.6, ls=":")
         low.set_xlabel("hours from the start of the recording")
-        data = _svg(canvas)
+        data = svg(page)
     plms = find(one.indices, "PLM_index", "sleep")
     caption = (
         f"Hypnogram and leg movements by {scored.rules.title}: LM grey, CLM blue, PLM red,"
@@ -102,19 +82,19 @@ def interval_figure(one: Analysis, *, name: str = "desc-legsIntervals") -> Figur
     rules = one.scored.rules
     imi = intervals(one.scored, "sleep")
     edges, counts = histogram(imi, ln=True)
-    with _style():
-        canvas = _canvas(4.6, 2.8)
-        axes = canvas.subplots()
-        axes.bar(np.exp(edges[:-1]), counts, np.diff(np.exp(edges)), align="edge", color=_BLUE,
+    with style():
+        page = canvas(4.6, 2.8)
+        axes = page.subplots()
+        axes.bar(np.exp(edges[:-1]), counts, np.diff(np.exp(edges)), align="edge", color=BLUE,
                  lw=0)  # fmt: skip
         for at in (rules.imi_min, rules.imi_max):
-            axes.axvline(at, color=_RED, lw=0.9)
+            axes.axvline(at, color=RED, lw=0.9)
         axes.set(xscale="log", xlim=(0.5, 400), xlabel="interval, s (bins of 0.1 ln s)",
                  ylabel="intervals")  # fmt: skip
         at_s = (1, 2, 5, 10, 20, 50, 100, 200)
         axes.set_xticks(at_s, [str(t) for t in at_s])
         axes.minorticks_off()
-        data = _svg(canvas)
+        data = svg(page)
     new, old = find(one.indices, "PI_2016"), find(one.indices, "PI_Ferri2006")
     caption = (
         f"Intervals between candidate movements in sleep by {rules.title} (n = {imi.size}), with"
@@ -141,20 +121,20 @@ def hours_figure(one: Analysis, *, name: str = "desc-legsHours") -> Figure:
     of = course(one.scored)
     slope, low, high = of.slope()
     rates, (a, b) = of.rates, of.intervals()
-    with _style():
-        canvas = _canvas(4.6, 2.8)
-        axes = canvas.subplots()
+    with style():
+        page = canvas(4.6, 2.8)
+        axes = page.subplots()
         hour = np.arange(rates.size) + 0.5
         shown = np.isfinite(rates)
-        axes.bar(hour[shown], rates[shown], 0.85, color=_BLUE, alpha=0.6)
-        axes.vlines(hour[shown], a[shown], b[shown], color=_INK, lw=1)
+        axes.bar(hour[shown], rates[shown], 0.85, color=BLUE, alpha=0.6)
+        axes.vlines(hour[shown], a[shown], b[shown], color=INK, lw=1)
         if slope.value == slope.value:
             weight = of.hours[shown]
             middle = float(np.average(hour[shown], weights=weight))
             level = float(np.average(rates[shown], weights=weight))
-            axes.plot(hour[shown], level + slope.value * (hour[shown] - middle), color=_RED)
+            axes.plot(hour[shown], level + slope.value * (hour[shown] - middle), color=RED)
         axes.set(xlabel="hour from sleep onset", ylabel="PLMS per hour of sleep", ylim=(0, None))
-        data = _svg(canvas)
+        data = svg(page)
     caption = (
         "Periodic movements by hour of sleep with 95 % Poisson intervals. Slope"
         f" {_number(slope.value)} ({_number(low)} to {_number(high)}) per hour and hour;"
@@ -177,18 +157,18 @@ def sensitivity_figure(one: Analysis, *, name: str = "desc-legsSensitivity") -> 
         SVG.
     """
     base, *changed = one.variants
-    with _style():
-        canvas = _canvas(5.4, 0.6 + 0.25 * max(len(changed), 1))
-        axes = canvas.subplots()
+    with style():
+        page = canvas(5.4, 0.6 + 0.25 * max(len(changed), 1))
+        axes = page.subplots()
         for k, v in enumerate(reversed(changed)):
             if v.value == v.value and base.value == base.value:
-                axes.barh(k, v.value - base.value, left=base.value, color=_SKY, height=0.7)
-                axes.plot([v.value], [k], "|", color=_INK, ms=7)
+                axes.barh(k, v.value - base.value, left=base.value, color=SKY, height=0.7)
+                axes.plot([v.value], [k], "|", color=INK, ms=7)
         if base.value == base.value:
-            axes.axvline(base.value, color=_RED, lw=0.9)
+            axes.axvline(base.value, color=RED, lw=0.9)
         axes.set_yticks(range(len(changed)), [f"{v.what}: {v.setting}" for v in reversed(changed)])
         axes.set_xlabel("PLMS per hour of sleep")
-        data = _svg(canvas)
+        data = svg(page)
     low, high = band(one.variants)
     caption = (
         f"PLMS per hour by {one.scored.rules.title} ({_number(base.value)}) under other rules and"
@@ -227,9 +207,9 @@ def snippet_figure(
     plm, clm = scored.periodic, scored.candidate
     classes: Mapping[str, Any] = {"PLM": plm, "CLM": clm & ~plm, "nonCLM": ~clm}
     s = found.settings
-    with _style():
-        canvas = _canvas(9.2, 4.2)
-        grid = canvas.subplots(3, 6, squeeze=False)
+    with style():
+        page = canvas(9.2, 4.2)
+        grid = page.subplots(3, 6, squeeze=False)
         for row, (word, mask) in enumerate(classes.items()):
             pool = np.flatnonzero(mask)
             drawn = np.sort(rng.choice(pool, min(6, pool.size), replace=False))
@@ -243,9 +223,9 @@ def snippet_figure(
                 c = next(j for j, one in enumerate(channels) if one.leg == k)
                 _draw_snippet(axes, scored, i, channels[c], found, c)
                 axes.set_title(f"{word}, {scored.movements.onset[i] / 60:.1f} min", loc="left")
-        canvas.supxlabel("seconds from onset", fontsize=9)
-        canvas.supylabel("rectified EMG, uV", fontsize=9)
-        data = _svg(canvas)
+        page.supxlabel("seconds from onset", fontsize=9)
+        page.supylabel("rectified EMG, uV", fontsize=9)
+        data = svg(page)
     caption = (
         "Rectified EMG about random movements of each class, with the rest level (green),"
         f" rest + {s.on:g} uV (red) and rest + {s.off:g} uV (orange); the movement is shaded."
@@ -266,11 +246,11 @@ def _draw_snippet(
     keep = max(x.size // 400, 1)
     n = x.size // keep
     t = (a + keep * np.arange(n)) / channel.fs
-    axes.plot(t - onset, x[: n * keep].reshape(n, keep).max(axis=1), color=_INK, lw=0.5)
+    axes.plot(t - onset, x[: n * keep].reshape(n, keep).max(axis=1), color=INK, lw=0.5)
     rest = np.interp(t, found.legs[c].rest_times, found.legs[c].rest)
-    for add, color in ((0.0, _GREEN), (found.settings.on, _RED), (found.settings.off, _ORANGE)):
+    for add, color in ((0.0, GREEN), (found.settings.on, RED), (found.settings.off, ORANGE)):
         axes.plot(t - onset, rest + add, color=color, lw=0.8)
-    axes.axvspan(0, end - onset, color=_SKY, alpha=0.25, lw=0)
+    axes.axvspan(0, end - onset, color=SKY, alpha=0.25, lw=0)
     axes.set_xlim(t[0] - onset, t[-1] - onset)
     axes.tick_params(labelsize=6)
 
@@ -285,7 +265,7 @@ def _draw_stages(axes: Axes, night: Hypnogram) -> None:
             continue
         x += [onset / 3600, (onset + length) / 3600]
         y += [level, level]
-    axes.plot(x, y, color=_INK, lw=0.9)
+    axes.plot(x, y, color=INK, lw=0.9)
     axes.set_yticks([5, 4, 3, 2, 1], ["W", "R", "N1", "N2", "N3"])
     axes.set_ylim(0.5, 5.9)
 
@@ -295,36 +275,13 @@ def _draw_movements(axes: Axes, scored: Scored) -> None:
     hours: Array = m.onset / 3600
     row = np.array([_ROWS.get(int(k), 0.0) for k in m.leg])
     clm, plm = scored.candidate, scored.periodic
-    for mask, color in ((~clm, _GREY), (clm & ~plm, _BLUE), (plm, _RED)):
+    for mask, color in ((~clm, GREY), (clm & ~plm, BLUE), (plm, RED)):
         axes.vlines(hours[mask], row[mask] - 0.36, row[mask] + 0.36, color=color, lw=0.6)
     ringed = scored.respiratory
-    axes.plot(hours[ringed], row[ringed], "o", mfc="none", mec=_INK, ms=5, mew=0.5)
+    axes.plot(hours[ringed], row[ringed], "o", mfc="none", mec=INK, ms=5, mew=0.5)
     axes.set_yticks([2, 1, 0], ["left", "right", "both"])
     axes.set_ylim(-0.5, 2.5)
 
 
 def _number(value: float) -> str:
     return "n/a" if value != value else f"{value:.3g}"
-
-
-def _style() -> Any:
-    from matplotlib import rc_context
-
-    return rc_context(_STYLE)
-
-
-def _canvas(width: float, height: float) -> Canvas:
-    from matplotlib.backends.backend_svg import FigureCanvasSVG
-    from matplotlib.figure import Figure as Canvas
-
-    canvas = Canvas(figsize=(width, height), layout="constrained")
-    FigureCanvasSVG(canvas)
-    return canvas
-
-
-def _svg(canvas: Canvas) -> bytes:
-    stream = io.BytesIO()
-    canvas.savefig(
-        stream, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None}
-    )
-    return stream.getvalue()
