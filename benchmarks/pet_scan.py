@@ -82,7 +82,10 @@ def main() -> None:
             virtual.make(virtual.load("demo"), raw, size="full", seed=1, subjects=2)
             print(f"simulated in {time.perf_counter() - start:.0f} s", flush=True)
         models = ", ".join(f'"{name}"' for name in given.maps.split(","))
-        text = virtual.plan_text("full")
+        # one person answers no question
+        text = re.sub(
+            r"(?ms)^\[questions\..*?(?=^\[(?!questions)|\Z)", "", virtual.plan_text("full")
+        )
         section, rest = text.split("[measures.pet.maps]", 1)
         rest = re.sub(r"model = \[[^\]]*\]", f"model = [{models}]", rest, count=1)
         plan = folder / "plan.toml"
