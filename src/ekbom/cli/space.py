@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     from ekbom.space.grid import Grid
     from ekbom.space.transform import Transform
 
-app = App(name="space", help="Where a voxel is: register, warp, label, motion, check.")
+app = App(name="space", help="Where a voxel is: register, warp, label, motion, template, check.")
 
 app.command("ekbom.cli.space_label:label", name="label")
 app.command("ekbom.cli.space_motion:motion", name="motion")
 app.command("ekbom.cli.space_check:check", name="check")
+app.command("ekbom.cli.space_template:make_template", name="template")
 
 TEMPLATE = "template"
 _READING = Reading()

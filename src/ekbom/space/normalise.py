@@ -1,7 +1,8 @@
 """From a head to the template, and from a PET image to the T1 of the same head.
 
-Two functions, arrays in and out: :func:`to_template` and :func:`pet_to_t1`.
-Both say how good the result is, and refuse one that cannot be right.
+Arrays in and out: :func:`to_template`, :func:`pet_to_t1`, and without a T1
+:func:`pet_to_template`. All say how good the result is, and refuse one that
+cannot be right.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ Start = Affine | Literal["com", "header", "search"]
 
 #: Largest turn of the brain against the template (degrees).
 _TURNED_DEG = 45.0
+
+NO_SIDE_NOTE = "no T1: brought to the template of the tracer; left and right cannot be checked"
 
 
 @dataclass(frozen=True, eq=False)
@@ -280,6 +283,104 @@ def pet_to_t1(
         linear,
         linear.inverse(),
         quality,
+        found.backend,
+        found.version,
+        {**found.settings, "Seed": seed},
+        tuple(notes),
+    )
+
+
+def pet_to_template(
+    pet: Volume,
+    tracer: Volume,
+    *,
+    tracer_mask: NDArray[np.bool_] | None = None,
+    backend: str = "auto",
+    resolution_mm: float = 2.0,
+    start: Start = "search",
+    threads: int = 1,
+    seed: int = 0,
+) -> Alignment:
+    """Bring a PET image to a template of its tracer, when there is no T1.
+
+    Affine: noise is followed by a finer deformation. The template is symmetric
+    and cannot tell the side.
+
+    Parameters
+    ----------
+    pet : Volume
+        Mean of the frames, or a parametric map.
+    tracer : Volume
+        Mean map in template space
+        (:func:`ekbom.space.tracer_template.tracer_template`); NaN counts as 0.
+    tracer_mask : (X, Y, Z) array of bool, optional
+        The brain on its grid; where the map has a value by default.
+    backend : str
+        See :func:`ekbom.space.register.backends`.
+    resolution_mm : float
+        Finest step.
+    start : Affine or {"search", "com", "header"}
+        Where to start.
+    threads : int
+        The result of our own backend is the same for any number.
+    seed : int
+        Of the points at which images are compared.
+
+    Returns
+    -------
+    Alignment
+        ``transform`` takes points of the template to points of the PET. Its
+        ``quality``: ``nmi``, ``nmi_start``, ``turn_deg``, ``scale``, ``coverage``.
+
+    Raises
+    ------
+    Refused
+        A brain turned by more than 45 degrees, less than 70 % of it in the field
+        of view, a match that does not fall in all 12 directions or is no better
+        than at the start, a backend that is missing.
+    """
+    registrar = chosen(backend, "affine")
+    values = np.asarray(tracer.values, dtype=np.float64)
+    brain = np.isfinite(values) & (values != 0) if tracer_mask is None else tracer_mask
+    still = Volume(np.nan_to_num(values), tracer.grid, tracer.unit)
+    found = registrar.register(
+        still,
+        pet,
+        kind="affine",
+        start=start,
+        fixed_mask=brain,
+        resolution=resolution_mm,
+        threads=threads,
+        seed=seed,
+    )
+    linear = found.transform
+    assert isinstance(linear, Affine)
+    turn, scale = _turn(linear)
+    if turn > _TURNED_DEG:
+        raise WRONG_ORIENTATION.refused(found=f"{turn:.0f} degrees, axes {pet.grid.orientation}")
+    points = tracer.grid.to_world(np.argwhere(brain))
+    points = points[:: max(1, len(points) // 20000)]
+    share = _covered(linear, points, pet)
+    if share < 0.7:
+        raise BRAIN_CUT.refused(found=f"{100 * share:.0f} %")
+    around = displaced(still, pet, linear, fixed_mask=brain, seed=seed)
+    if not around.interior:
+        raise NOT_A_MAXIMUM.refused(
+            found=f"NMI {around.value:.4f} at the result, up to {max(around.around):.4f} around it"
+        )
+    notes = [*found.log, NO_SIDE_NOTE]
+    if share < 0.9:
+        notes.append(BRAIN_CUT_NOTE.format(share=100 * share))
+    return Alignment(
+        linear,
+        found.inverse,
+        {
+            "nmi_start": found.value_start,
+            "nmi": found.value,
+            "turn_deg": turn,
+            "scale": scale,
+            "coverage": share,
+        },
         found.backend,
         found.version,
         {**found.settings, "Seed": seed},

@@ -2,11 +2,15 @@
 
 The head is the template: grey and white matter take up tracer at their own
 pace, so contrast turns over during the scan; counts fall with decay and frame
-length as they do in a scanner.
+length as they do in a scanner. The head moves, blurred, on a lattice of at most
+3 mm and is looked at from there: moved on coarse voxels it would be pulled
+towards them, which is not what a scanner does.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,6 +24,10 @@ from ekbom.space.warp import warp
 
 #: Minutes: 30 frames of a 90-minute scan.
 DURATIONS = (*[0.25] * 4, *[0.5] * 4, *[1.0] * 5, *[2.0] * 4, *[5.0] * 9, *[7.5] * 4)
+
+#: The head moves on a lattice no coarser than this.
+_FINE_MM = 3.0
+_BLOOD_SHARE = 0.06
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +59,7 @@ def moving_head(
     noise: float = 0.10,
     half_life: float = 20.4,
     still: bool = False,
+    curves: Sequence[NDArray[np.float64]] | None = None,
 ) -> MovingHead:
     """Simulate a dynamic scan of a head that drifts, jumps, and is redistributed in.
 
@@ -72,6 +81,9 @@ def moving_head(
         Minutes.
     still : bool
         No motion at all.
+    curves : three (30,) arrays, optional
+        Activity of grey matter, of white matter, and of blood everywhere in the
+        brain, by frame (kBq/mL).
 
     Returns
     -------
@@ -88,14 +100,21 @@ def moving_head(
     blood = 30.0 * (1 - np.exp(-mid / 0.3)) * np.exp(-mid / 2.5) + 2.0 * np.exp(-mid / 60)
     grey = 14.0 * (1 - np.exp(-mid / 3.0)) * np.exp(-mid / 70)
     white = 9.0 * (1 - np.exp(-mid / 12.0)) * np.exp(-mid / 200)
-    g, w, inside = (np.asarray(m, dtype=float) for m in (head.grey, head.white, head.brain))
+    fine = template(resolution / max(1, math.ceil(resolution / _FINE_MM)))
+    if curves is not None:
+        grey, white, blood = curves
+    g, w, inside = (
+        gaussian(np.asarray(m, dtype=float), fine.grid.voxel_size, 5.0)
+        for m in (fine.grey, fine.white, fine.brain)
+    )
     lam = np.log(2) / half_life
     decay = (1 - np.exp(-lam * duration)) / lam * np.exp(-lam * start)  # counts a unit activity
     frames = np.empty((*head.grid.shape, len(duration)), dtype=np.float32)
     for k, pose in enumerate(motion):
-        image = grey[k] * g + white[k] * w + 0.06 * blood[k] * inside
-        moved = np.nan_to_num(warp(image, head.grid, head.grid, pose.inverse()))
-        frames[..., k] = gaussian(moved, head.grid.voxel_size, 5.0)
+        image = grey[k] * g + white[k] * w + _BLOOD_SHARE * blood[k] * inside
+        there = pose.inverse()
+        moved = warp(image, fine.grid, head.grid, there, interpolation="cubic")
+        frames[..., k] = np.nan_to_num(moved)
     level = np.array([float(frames[..., k][head.brain].mean()) for k in range(len(mid))])
     # Reconstruction spreads the noise of the whole head over all voxels: its
     # variance follows the counts of the frame, not the activity of the voxel.

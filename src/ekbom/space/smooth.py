@@ -80,7 +80,10 @@ def smooth(
 
 
 def gaussian(
-    values: NDArray[np.floating], voxel_size: Sequence[float], fwhm: float
+    values: NDArray[np.floating],
+    voxel_size: Sequence[float],
+    fwhm: float,
+    stride: Sequence[int] = (1, 1, 1),
 ) -> NDArray[np.float64]:
     """Separable Gaussian with zeros beyond the edge of the image.
 
@@ -92,18 +95,23 @@ def gaussian(
         Voxel edges in mm.
     fwhm : float
         Full width at half maximum in mm, above 0.
+    stride : three ints
+        Every how many voxels of each axis are kept; the kept values are the same.
 
     Returns
     -------
-    (X, Y, Z) array
-        Smoothed values; their sum is kept up to what leaves the image.
+    (x, y, z) array
+        Smoothed values; without strides their sum is kept up to what leaves the image.
     """
     out = np.asarray(values, dtype=np.float64)
-    for axis, size in enumerate(voxel_size):
+    for axis, (size, step) in enumerate(zip(voxel_size, stride, strict=True)):
         sigma = fwhm / FWHM_PER_SIGMA / float(size)
         out = ndimage.gaussian_filter1d(
             out, sigma, axis=axis, mode="constant", cval=0.0, truncate=_TRUNCATE
         )
+        if step > 1:
+            # What is dropped now need not be smoothed along the other axes.
+            out = np.ascontiguousarray(out[(slice(None),) * axis + (slice(None, None, step),)])
     return out
 
 

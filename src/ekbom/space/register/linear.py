@@ -100,14 +100,14 @@ def pyramid(
     require_mask(valid)
     grid, done, out = volume.grid, 0.0, []
     for width in sorted(levels):
-        image = gaussian(image, grid.voxel_size, float(np.sqrt(width**2 - done**2)))
-        done = width
         stride = [
             max(1, min(int(width / (2 * v) + 1e-6), (n - 1) // 8))
             for v, n in zip(grid.voxel_size, image.shape, strict=True)
         ]
-        pick = tuple(slice(None, None, s) for s in stride)
-        image, valid = np.ascontiguousarray(image[pick]), valid[pick]
+        image = gaussian(image, grid.voxel_size, float(np.sqrt(width**2 - done**2)), stride)
+        done = width
+        image = np.ascontiguousarray(image)
+        valid = valid[tuple(slice(None, None, s) for s in stride)]
         affine = grid.affine.copy()
         affine[:3, :3] *= stride
         shape = (image.shape[0], image.shape[1], image.shape[2])

@@ -19,7 +19,15 @@ from ekbom.space.io import read_mask, read_volume
 from ekbom.space.pictures import outlined
 from ekbom.space.quality import displaced
 from ekbom.space.register import Registration, backend
-from ekbom.space.steps.given import WaySettings, head_of, once, scores, way_files, way_of
+from ekbom.space.steps.given import (
+    WaySettings,
+    head_of,
+    once,
+    own_instead,
+    scores,
+    way_files,
+    way_of,
+)
 from ekbom.space.template import template
 from ekbom.space.transform import Affine, Rigid
 from ekbom.space.warp import warp
@@ -64,7 +72,7 @@ class PETToT1:
         anat = way_of(inputs.files["anat"], "T1w", settings.template)
         head = template(4.0)
         inside = _near_brain(inputs.files["anat"], t1)
-        found = backend(settings.backend if settings.backend == "numba" else "auto").register(
+        found = backend("numba").register(
             t1, pet, kind="rigid", start="search", fixed_mask=inside, seed=settings.seed
         )
         way = found.transform
@@ -91,7 +99,8 @@ class PETToT1:
             seed=settings.seed,
             file=f"{path.name} and {scan}",
         )
-        notes = [Note("registration", text) for text in found.log]
+        notes = own_instead(settings.backend, "PET to T1w")
+        notes += [Note("registration", text) for text in found.log]
         notes += [Note("side-undecided", note)] if note else []
         places, values = curve(t1, pet, way, fixed_mask=inside, seed=settings.seed)
         single = single_peak(values)

@@ -186,6 +186,27 @@ def way_of(paths: Sequence[Path], moving: str, fixed: str) -> Way:
     )
 
 
+def own_instead(asked: str, what: str) -> list[Note]:
+    """Say that our own backend did a step although another was asked for.
+
+    Parameters
+    ----------
+    asked : str
+        Backend of the plan.
+    what : str
+        The step, in words.
+
+    Returns
+    -------
+    list of Note
+        Empty when our own was asked for.
+    """
+    if asked in ("auto", "numba"):
+        return []
+    text = f"{what} is done by our own backend (numba); {asked} is used for T1w to template only"
+    return [Note("backend", text)]
+
+
 def scores(numbers: Sequence[Number], step: str) -> list[Score]:
     """Return numbers of quality control as rows of ``measures.tsv``.
 

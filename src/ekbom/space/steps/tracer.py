@@ -16,11 +16,12 @@ from ekbom.space import checks
 from ekbom.space.assess import Number, brain_points, covered, turn, warped_mask, way_numbers
 from ekbom.space.image import Volume
 from ekbom.space.io import read_volume
+from ekbom.space.normalise import NO_SIDE_NOTE
 from ekbom.space.pictures import outlined
 from ekbom.space.quality import displaced
 from ekbom.space.register import backend
 from ekbom.space.steps.align import LABEL, mean_of
-from ekbom.space.steps.given import WaySettings, once, scores, way_files
+from ekbom.space.steps.given import WaySettings, once, own_instead, scores, way_files
 from ekbom.space.template import template
 from ekbom.space.transform import Rigid
 from ekbom.space.warp import warp
@@ -110,13 +111,17 @@ class PETToTemplate:
             f"brain of the template. Left is left. NMI {found.value:.3f}. The template is "
             "symmetric and cannot tell the side."
         )
-        note = "no T1: brought to the template of the tracer; left and right cannot be checked"
         return Product(
             scores=scores(numbers, "PET-to-template"),
             figures=[
                 Figure("desc-PETToTemplate", outlined(image, inside, fixed.grid), caption, "png")
             ],
-            notes=once([Note("no-T1w", note)]),
+            notes=once(
+                [
+                    *own_instead(settings.backend, "PET to the tracer template"),
+                    Note("no-T1w", NO_SIDE_NOTE),
+                ]
+            ),
             files=way_files(
                 LABEL,
                 settings.template,
