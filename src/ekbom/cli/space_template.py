@@ -47,7 +47,7 @@ def make_template(
     from dataclasses import replace
 
     from ekbom import __version__
-    from ekbom.cli.space_motion import say
+    from ekbom.cli.space_read import say
     from ekbom.space.io import nifti_bytes, read_volume
     from ekbom.space.template import SPACE
     from ekbom.space.tracer_template import tracer_template
@@ -94,7 +94,7 @@ def make_template(
     say(f"{len(maps)} people ({told}), {tracer}, {made.fwhm:g} mm smooth")
     if len(maps) < 10:
         say("note: fewer than 10 people; their own anatomy shows in the mean")
-    say(f'{out}: in the plan, [space] pet_template = "{out}"')
+    say(f'{out}: in the plan, [space] pet_template = "{out.resolve()}"')
     return 0
 
 
