@@ -19,7 +19,6 @@ from ekbom.space.smooth import gaussian
 from ekbom.space.template import template
 from ekbom.space.transform import Rigid, Transform, compose, round_trip, world_points
 from ekbom.space.warp import warp
-from ekbom.validate.motion_kinetics import kinetics_checks
 from ekbom.validate.result import Check
 
 Array = NDArray[np.float64]
@@ -60,8 +59,6 @@ def validate_space(
         With gates where there is a target.
     """
     out = _motion(scans, resolution, noise, seed, say)
-    if scans:
-        out += kinetics_checks(resolution=resolution, noise=noise, seed=seed, say=say)
     return out + _bent(bent, resolution, seed, say) + _pairs(heads, resolution, seed, say)
 
 

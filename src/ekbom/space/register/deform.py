@@ -194,15 +194,15 @@ class _Level:
     ) -> None:
         self.recipe, self.run, self.shape = recipe, run, grid.shape
         spacing = grid.voxel_size[0]
-        still, inside, lies_on = _soft(fixed, fixed_mask, spacing)
-        moved, there, comes_from = _soft(moving, moving_mask, spacing)
-        self.image = np.where(there, moved, np.float32(np.nan))
+        still, inside = _soft(fixed, fixed_mask, spacing)
+        moved, there = _soft(moving, moving_mask, spacing)
+        self.image = np.where(there, moved, np.nan).astype(np.float32)
         none = np.zeros((3, *grid.shape), np.float32)
         ones = np.ones(grid.shape, np.float32)
         self.pulled = np.empty((2, *grid.shape), np.float32)
         self.push = np.empty_like(none)
-        place = (np.linalg.inv(lies_on.affine) @ grid.affine)[:3]
-        self._pull(still, place, none, ones)
+        place = (np.linalg.inv(fixed.grid.affine) @ grid.affine)[:3]
+        self._pull(still.astype(np.float32), place, none, ones)
         self.fixed, lies = self.pulled.copy()
         # At least half inside: a lattice coarser than the mask must not lose its rim.
         self._pull(inside.astype(np.float32), place, none, ones)
@@ -210,7 +210,7 @@ class _Level:
         self.fixed *= self.mask
         self.fixed /= np.float32(_spread(self.fixed, self.mask))
         self.matrix = np.ascontiguousarray(
-            (np.linalg.inv(comes_from.affine) @ start.matrix @ grid.affine)[:3]
+            (np.linalg.inv(moving.grid.affine) @ start.matrix @ grid.affine)[:3]
         )
         self._pull(self.image, self.matrix, none, self.mask)
         self.image /= np.float32(_spread(*self.pulled))
@@ -337,26 +337,17 @@ def _spread(values: NDArray[np.float32], mask: NDArray[np.float32]) -> float:
 
 def _soft(
     volume: Volume, mask: NDArray[np.bool_] | None, spacing: float
-) -> tuple[NDArray[np.float32], NDArray[np.bool_], Grid]:
-    # As smooth as a lattice of this spacing needs, and thinned out to half of it;
-    # voxels that do not count give nothing.
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    # As smooth as a lattice of this spacing needs; voxels that do not count give nothing.
     image = np.asarray(volume.values, dtype=np.float64)
     valid = np.isfinite(image)
-    grid, size = volume.grid, float(np.mean(volume.grid.voxel_size))
+    size = float(np.mean(volume.grid.voxel_size))
     known = np.where(valid, image, 0.0)
+    if spacing > 1.01 * size:
+        known = gaussian(known, volume.grid.voxel_size, math.sqrt(spacing**2 - size**2))
     if mask is not None:
         valid = valid & mask
-    if spacing > 1.01 * size:
-        stride = [
-            max(1, min(int(spacing / (2 * v) + 1e-6), (n - 1) // 8))
-            for v, n in zip(grid.voxel_size, image.shape, strict=True)
-        ]
-        known = gaussian(known, grid.voxel_size, math.sqrt(spacing**2 - size**2), stride)
-        valid = valid[tuple(slice(None, None, s) for s in stride)]
-        affine = grid.affine.copy()
-        affine[:3, :3] *= stride
-        grid = Grid((known.shape[0], known.shape[1], known.shape[2]), affine)
-    return known.astype(np.float32), valid, grid
+    return known, valid
 
 
 def _lattice(fixed: Volume, mask: NDArray[np.bool_] | None, resolution: float) -> Grid:
