@@ -85,7 +85,7 @@ def _tfce(v: int, n: int, table: pd.DataFrame, peers: bool) -> list[tuple[str, f
             rows.append((f"TFCE {connectivity} alone, both signs, {noise}", 1000 * alone / 8))
 
             # two threads share chunks of 256 relabellings
-            plans = [(1, 32, 160)] + ([(2, 256, 768)] if sigma and connectivity == 26 else [])
+            plans = [(1, 32, 160)] + ([(2, 512, 1024)] if sigma and connectivity == 26 else [])
             for workers, few, many in plans:
 
                 def run(count: int, graph=graph, values=values, workers=workers, q=question):
