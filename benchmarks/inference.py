@@ -40,10 +40,10 @@ def _timed(call, repeats: int = 1) -> float:
     return best
 
 
-def _per_permutation(call, few: int, many: int) -> float:
+def _per_permutation(call, few: int, many: int, repeats: int = 2) -> float:
     """ms a permutation, what is done once taken off."""
-    a = _timed(lambda: call(few), 2)
-    b = _timed(lambda: call(many), 2)
+    a = _timed(lambda: call(few), repeats)
+    b = _timed(lambda: call(many), repeats)
     return 1000 * (b - a) / (many - few)
 
 
@@ -54,7 +54,7 @@ def _brain(voxels: int) -> np.ndarray:
     return away < np.partition(away.ravel(), voxels)[voxels]
 
 
-def _tfce(v: int, n: int, table: pd.DataFrame, peers: bool) -> list[tuple[str, float]]:
+def _tfce(v: int, n: int, table: pd.DataFrame, peers: bool, both: bool) -> list[tuple[str, float]]:
     """ms a relabelling: model, two-sided exact TFCE, extent, mass and maximum."""
     from scipy.ndimage import gaussian_filter
 
@@ -66,7 +66,8 @@ def _tfce(v: int, n: int, table: pd.DataFrame, peers: bool) -> list[tuple[str, f
     rng = np.random.default_rng(1)
     mask = _brain(v)
     rows: list[tuple[str, float]] = []
-    for noise, sigma in (("smooth, FWHM 8 mm", 8 / 2.355 / 2), ("white", 0.0)):
+    kinds = (("smooth, FWHM 8 mm", 8 / 2.355 / 2), ("white", 0.0))
+    for noise, sigma in kinds if both else kinds[:1]:
         values = np.empty((n, int(mask.sum())), np.float32)
         for i in range(n):
             volume = rng.standard_normal(mask.shape, dtype=np.float32)
@@ -84,9 +85,9 @@ def _tfce(v: int, n: int, table: pd.DataFrame, peers: bool) -> list[tuple[str, f
             alone = _timed(lambda tool=tool, t=t: [tool.maxima(row) for row in t[:8]], 3)
             rows.append((f"TFCE {connectivity} alone, both signs, {noise}", 1000 * alone / 8))
 
-            # two threads share chunks of 256 relabellings
-            plans = [(1, 32, 160)] + ([(2, 512, 1024)] if sigma and connectivity == 26 else [])
-            for workers, few, many in plans:
+            # two threads take chunks of 256 relabellings each
+            plans = [(1, 16, 96, 2)] + ([(2, 4, 512, 1)] if sigma and connectivity == 26 else [])
+            for workers, few, many, repeats in plans:
 
                 def run(count: int, graph=graph, values=values, workers=workers, q=question):
                     asked = Settings("tfce", count)
@@ -94,7 +95,7 @@ def _tfce(v: int, n: int, table: pd.DataFrame, peers: bool) -> list[tuple[str, f
                     permute_maps(made, graph, asked, forming=3.0, df=n - 2, workers=workers)
 
                 name = f"permutation, TFCE {connectivity}, {workers} thread(s), {noise}"
-                rows.append((name, _per_permutation(run, few, many)))
+                rows.append((name, _per_permutation(run, few, many, repeats)))
         if peers:
             rows += _tfce_peers(mask, t[0], noise)
     return rows
@@ -125,27 +126,16 @@ def _tfce_peers(mask: np.ndarray, t: np.ndarray, noise: str) -> list[tuple[str, 
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--voxels", type=int, default=235_375)
-    parser.add_argument("--subjects", type=int, default=27)
-    parser.add_argument("--permutations", type=int, default=320)
-    parser.add_argument("--no-peers", action="store_true")
-    told = parser.parse_args()
-    n, v, many = told.subjects, told.voxels, told.permutations
-    rng = np.random.default_rng(0)
-    patients = round(n * 15 / 27)
-    table = pd.DataFrame(
-        {
-            "participant": [f"sub-{i:02d}" for i in range(n)],
-            "group": ["rls"] * patients + ["control"] * (n - patients),
-            "age": rng.normal(50, 8, n),
-        }
-    )
-    values = rng.standard_normal((n, v), dtype=np.float32) + np.float32(20)
-    small = np.ascontiguousarray(values[:, :2000])
-    print(f"{n} subjects x {v} voxels, float32 ({values.nbytes / 2**20:.0f} MiB)")
-
+def _maxima(
+    values: np.ndarray,
+    small: np.ndarray,
+    table: pd.DataFrame,
+    many: int,
+    rng: np.random.Generator,
+    peers: bool,
+) -> list[tuple[str, float]]:
+    """ms of the model of a map, and of a relabelling with its largest t."""
+    n, v = values.shape
     rows: list[tuple[str, float]] = []
     for formula in ("~ group", "~ group + age"):
         design = build_design(formula, table)
@@ -165,12 +155,11 @@ def main() -> None:
             rows.append((f"max-T, {workers} thread(s)  {formula}", ms))
         print(f"peak memory above the resident size before: {_resident() - before:.0f} MiB")
 
-    rows += _tfce(v, n, table, not told.no_peers)
     block = rng.standard_normal((64, n), dtype=np.float32)
     product = np.empty((64, v), np.float32)
     rows.append(("floor: GEMM 64 x n x V float32, all threads", 1000 * _timed(
         lambda: np.matmul(block, values, out=product), 5) / 64))  # fmt: skip
-    if not told.no_peers:
+    if peers:
         from nilearn.mass_univariate import permuted_ols
 
         code = (table.group == "rls").to_numpy(float)[:, None]
@@ -186,7 +175,37 @@ def main() -> None:
                     )  # fmt: skip
 
             rows.append((f"nilearn permuted_ols, 1 job  {name}", _per_permutation(peer, 5, 25)))
+    return rows
 
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--voxels", type=int, default=235_375)
+    parser.add_argument("--subjects", type=int, default=27)
+    parser.add_argument("--permutations", type=int, default=320)
+    parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--smooth-only", action="store_true", help="no white noise")
+    parser.add_argument("--part", choices=("all", "maxima", "tfce"), default="all")
+    told = parser.parse_args()
+    n, v, many = told.subjects, told.voxels, told.permutations
+    rng = np.random.default_rng(0)
+    patients = round(n * 15 / 27)
+    table = pd.DataFrame(
+        {
+            "participant": [f"sub-{i:02d}" for i in range(n)],
+            "group": ["rls"] * patients + ["control"] * (n - patients),
+            "age": rng.normal(50, 8, n),
+        }
+    )
+    values = rng.standard_normal((n, v), dtype=np.float32) + np.float32(20)
+    small = np.ascontiguousarray(values[:, :2000])
+    print(f"{n} subjects x {v} voxels, float32 ({values.nbytes / 2**20:.0f} MiB)")
+
+    rows: list[tuple[str, float]] = []
+    if told.part != "maxima":
+        rows += _tfce(v, n, table, not told.no_peers, not told.smooth_only)
+    if told.part != "tfce":
+        rows += _maxima(values, small, table, many, rng, not told.no_peers)
     width = max(len(name) for name, _ in rows)
     for name, ms in rows:
         target = next((t for key, t in TARGETS.items() if name.startswith(key)), None)
@@ -196,10 +215,12 @@ def main() -> None:
         print(f"{name:<{width}}  {ms:9.2f} ms{told_}")
     found = dict(rows)
     for formula in ("~ group", "~ group + age"):
-        ours = found[f"max-T, 1 thread(s)  {formula}"]
+        ours = found.get(f"max-T, 1 thread(s)  {formula}", np.nan)
         peer_ms = found.get(f"nilearn permuted_ols, 1 job  {formula}")
         if peer_ms:
             print(f"ratio nilearn / ekbom, one thread, {formula}: {peer_ms / ours:.1f}")
+    if told.part == "maxima":
+        return
     one, two = (found[f"permutation, TFCE 26, {k} thread(s), smooth, FWHM 8 mm"] for k in (1, 2))
     share = two / one
     print(f"5,000 permutations, TFCE 26: {5 * one:.0f} s on one thread (target 100)")

@@ -173,3 +173,12 @@ def test_what_is_no_retest_is_refused(table):
     with pytest.raises(Refused) as caught:
         answer_reliability(np.ones((len(table), 1)), ["x"], "u", table, Settings())
     assert caught.value.mend
+
+
+def test_a_pair_of_mean_zero_has_no_percentage_and_costs_nothing_else() -> None:
+    rng = np.random.default_rng(5)
+    y = rng.normal(size=(8, 2))
+    y[:3] = [[1.0, -1.0], [2.0, -2.0], [0.0, 0.0]]
+    got = reliability(y)  # warnings are errors
+    assert np.isnan([got.trt, got.trt_low, got.trt_high]).all()
+    assert np.isfinite([got.icc31, got.sd_within, got.bias]).all()

@@ -115,7 +115,10 @@ def reliability(
     rng = np.random.default_rng(seed)
     draws = trt[rng.integers(0, n, (bootstrap, n))].mean(axis=1)
     tail = (1 - interval) / 2
-    trt_low, trt_high = (float(q) for q in np.quantile(draws, [tail, 1 - tail]))
+    # a pair of mean 0 has no percentage: then nothing is said, rather than infinity
+    known = bool(np.isfinite(trt).all())
+    limits = np.quantile(draws, [tail, 1 - tail]) if known else (math.nan, math.nan)
+    trt_low, trt_high = (float(q) for q in limits)
     within = math.sqrt(ms_within)
     df = n * (k - 1)
     chi = [math.sqrt(df / float(stats.chi2.ppf(q, df))) for q in (1 - tail, tail)]
@@ -125,7 +128,7 @@ def reliability(
     icc11 = icc(ms_rows, ms_within, n, k, df, interval)
     return Reliability(
         n=n, k=k, mean=grand,
-        trt=float(trt.mean()), trt_low=trt_low, trt_high=trt_high,
+        trt=float(trt.mean()) if known else math.nan, trt_low=trt_low, trt_high=trt_high,
         icc31=icc31[0], icc31_low=icc31[1], icc31_high=icc31[2],
         icc11=icc11[0], icc11_low=icc11[1], icc11_high=icc11[2],
         bias=ba[0], bias_low=ba[1], bias_high=ba[2],
@@ -243,11 +246,12 @@ def as_row(found: Reliability) -> dict[str, float]:
 
 def _trt(y: NDArray[np.float64]) -> NDArray[np.float64]:
     k = y.shape[1]
-    pairs = [
-        np.abs(y[:, a] - y[:, b]) / np.abs((y[:, a] + y[:, b]) / 2)
-        for a in range(k)
-        for b in range(a + 1, k)
-    ]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        pairs = [
+            np.abs(y[:, a] - y[:, b]) / np.abs((y[:, a] + y[:, b]) / 2)
+            for a in range(k)
+            for b in range(a + 1, k)
+        ]
     return np.asarray(100 * np.mean(pairs, axis=0))
 
 
