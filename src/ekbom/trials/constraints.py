@@ -81,7 +81,7 @@ def tonic_and_phasic(
     -------
     pandas.DataFrame
         Parameters, probability of the null between groups, of the slope, and of the
-        pattern; group effect and mean correlation.
+        pattern; group effect, mean V_T (ml/cm3) and mean correlation.
     """
     general = world.table("general")
     rls = world.cases[:patients]
@@ -110,6 +110,7 @@ def tonic_and_phasic(
                 "del_o": d, "k_p": own * f, "p_group_null": float(np.mean(p >= 0.05)),
                 "p_slope": float(np.mean(slope)), "p_pattern": float(np.mean((p >= 0.05) & slope)),
                 "group_d": float((a.mean() - b.mean()) / np.sqrt((a.var() + b.var()) / 2)),
+                "vt_patients": float(a.mean()), "vt_controls": float(b.mean()),
                 "mean_r": float(r.mean()),
                 "slope_occupancy_per_point": _slope(vt[: len(rls)], score),
             })  # fmt: skip
