@@ -203,7 +203,8 @@ def test_the_command_writes_curve_and_page_and_repeats_them(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("args", "says"),
     [(["--r", "2"], "between -1 and 1"), (["--sizes", "a"], "whole"), (["--lost", "1"], "lost"),
-     (["--tracer", "raclopride"], "--specific"), (["--cv", "0", "--error", "0"], "above 0")],
+     (["--tracer", "raclopride"], "--specific"), (["--cv", "0", "--error", "0"], "above 0"),
+     (["--slope", "-5"], "between 0 and 1")],
 )  # fmt: skip
 def test_the_command_refuses(args, says, tmp_path, capsys):
     assert app.call(["power", "pet", "--out", str(tmp_path), *args]) == 2

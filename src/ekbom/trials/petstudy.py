@@ -176,6 +176,9 @@ def correlation(
     for field, found, fine, expected in (
         ("specific", specific, 0 < specific <= 1, "a share above 0, at most 1"),
         ("score-sd", score_sd, score_sd > 0, "points, above 0"),
+        ("slope", slope, abs(slope) * score_sd < 0.5,
+         "occupancy a point of the score, such as 0.014: occupancy lies between 0 and 1, so one SD "
+         "of the scores to either side moves it by less than 0.5"),
         ("score-error", score_error, 0 <= score_error < score_sd,
          "points, below the standard deviation of the scores"),
         ("cv", cv, 0 <= cv < 1, "a share, such as 0.08"),

@@ -26,7 +26,7 @@ from ekbom.errors import Refused
 from ekbom.measures.pet.blood import BloodData
 from ekbom.measures.pet.io import units
 from ekbom.measures.pet.io.blood import sample_order
-from ekbom.measures.pet.io.text import Tsv, lines_of
+from ekbom.measures.pet.io.text import Tsv, lines_of, table_of
 from ekbom.nouns import Note
 
 Array = NDArray[np.float64]
@@ -361,32 +361,7 @@ def _is_time(unit: str) -> bool:
 
 
 def _table(path: Path) -> Tsv:
-    lines = _rows(path)
-    if len(lines) < 2:
-        raise Refused(
-            "The table has no rows.",
-            file=path,
-            found=f"{len(lines)} lines",
-            expected="a header and at least one row",
-        )
-    header = _cells(lines[0])
-    twice = sorted({name for name in header if header.count(name) > 1})
-    if twice:
-        raise Refused("A column is named twice.", file=path, field=twice[0])
-    rows = []
-    for number, line in enumerate(lines[1:], start=1):
-        cells = _cells(line)
-        if len(cells) != len(header):
-            raise Refused(
-                "A row has not as many cells as the header.",
-                file=path,
-                field=f"row {number}",
-                found=f"{len(cells)} cells",
-                expected=f"{len(header)} cells",
-                mend="the file may be cut off: write it again",
-            )
-        rows.append(cells)
-    return Tsv(path, {name: [row[i] for row in rows] for i, name in enumerate(header)})
+    return table_of(path, _rows(path), _cells)
 
 
 def _rows(path: Path) -> list[str]:

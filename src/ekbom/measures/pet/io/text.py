@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,6 +79,35 @@ def read_tsv(path: Path) -> Tsv:
         has fewer or more cells than the header (a truncated file).
     """
     lines = [line for line in _text(path).splitlines() if line.strip()]
+    return table_of(path, lines, lambda line: line.split("\t"), "or hold spaces for tabs")
+
+
+def table_of(
+    path: Path, lines: Sequence[str], split: Callable[[str], list[str]], also: str = ""
+) -> Tsv:
+    """Make a table of lines that are not empty, the header first.
+
+    Parameters
+    ----------
+    path : Path
+        For messages.
+    lines : sequence of str
+        Of the file.
+    split : callable
+        From a line to its cells.
+    also : str
+        What else can have made a row too short or too long.
+
+    Returns
+    -------
+    Tsv
+        Cells as text.
+
+    Raises
+    ------
+    Refused
+        Without rows, a column named twice, a row with fewer or more cells than the header.
+    """
     if len(lines) < 2:
         raise Refused(
             "The table has no rows.",
@@ -87,7 +116,7 @@ def read_tsv(path: Path) -> Tsv:
             expected="a header and at least one row",
             mend="write the file again from its source",
         )
-    header = [name.strip() for name in lines[0].split("\t")]
+    header = [name.strip() for name in split(lines[0])]
     twice = sorted({name for name in header if header.count(name) > 1})
     if twice:
         raise Refused(
@@ -98,7 +127,7 @@ def read_tsv(path: Path) -> Tsv:
         )
     rows = []
     for number, line in enumerate(lines[1:], start=1):
-        cells = line.split("\t")
+        cells = split(line)
         if len(cells) != len(header):
             raise Refused(
                 "A row has not as many cells as the header.",
@@ -106,7 +135,7 @@ def read_tsv(path: Path) -> Tsv:
                 field=f"row {number}",
                 found=f"{len(cells)} cells",
                 expected=f"{len(header)} cells",
-                mend="the file may be cut off, or hold spaces for tabs: write it again",
+                mend=f"the file may be cut off{also and ', ' + also}: write it again",
             )
         rows.append(cells)
     return Tsv(path, {name: [row[i] for row in rows] for i, name in enumerate(header)})
