@@ -9,14 +9,17 @@ import pytest
 
 from ekbom.cli.space_template import make_template
 from ekbom.errors import Refused
+from ekbom.nouns import Inputs, Unit
 from ekbom.space import Volume, template
 from ekbom.space.finer import finer, finer_mask
 from ekbom.space.grid import Grid
 from ekbom.space.io import nifti_bytes, read_volume
 from ekbom.space.normalise import pet_to_template
 from ekbom.space.smooth import gaussian
+from ekbom.space.steps.tracer import PETToTemplate, TracerSettings
 from ekbom.space.tracer_template import tracer_template
 from ekbom.space.transform import Affine, Rigid, compose
+from ekbom.space.transforms_io import read_transform
 from ekbom.space.warp import warp
 
 SPACE = "MNI152NLin2009aSym"
@@ -83,7 +86,9 @@ def test_command_writes_a_folder_for_the_plan(tmp_path):
         make_template(out, files[0], odd, tracer="x")
 
 
-def test_scan_without_t1_finds_its_way_and_a_cut_one_is_refused():
+@pytest.fixture(scope="module")
+def without_t1():
+    """A noisy scan of a moved and stretched head, the tracer's template, and the true way."""
     head = template(4.0)
     rng = np.random.default_rng(5)
     uptake = np.asarray(head.grey, dtype=float) + 0.4 * np.asarray(head.white)
@@ -94,6 +99,32 @@ def test_scan_without_t1_finds_its_way_and_a_cut_one_is_refused():
     image = gaussian(image, head.grid.voxel_size, 6.0)
     grain = gaussian(rng.normal(size=image.shape), head.grid.voxel_size, 5.0)
     image += 0.05 * image[head.brain].mean() * grain / grain.std()
+    return head, tracer, image, true
+
+
+def test_the_step_of_a_run_takes_the_same_way(without_t1, tmp_path):
+    head, tracer, image, true = without_t1
+    frames, fixed = tmp_path / "sub-01_desc-mean_pet.nii.gz", tmp_path / "template.nii.gz"
+    frames.write_bytes(nifti_bytes(image, head.grid.affine))
+    fixed.write_bytes(nifti_bytes(np.asarray(tracer.values), head.grid.affine))
+    settings = TracerSettings(template="tracer", seed=3)
+    unit = Unit("sub-01")
+    done = PETToTemplate().run(Inputs(unit, {"frames": [frames], "tracer": [fixed]}), settings)
+    told = next(one for one in done.files if one.name.startswith("from-PET_to-tracer"))
+    path = tmp_path / f"{told.name}.txt"
+    path.write_bytes(next(iter(told.data.values())))
+    points = head.grid.to_world(np.argwhere(head.brain))[::50]
+    found = read_transform(path).points(points)
+    assert float(np.median(np.sqrt(((found - true.points(points)) ** 2).sum(axis=1)))) < 1.5
+    assert [n.code for n in done.notes].count("no-T1w") == 1
+    frames.write_bytes(nifti_bytes(image[:, :, :20], head.grid.affine))
+    with pytest.raises(Refused) as no:
+        PETToTemplate().run(Inputs(unit, {"frames": [frames], "tracer": [fixed]}), settings)
+    assert no.value.file == "sub-01"
+
+
+def test_scan_without_t1_finds_its_way_and_a_cut_one_is_refused(without_t1):
+    head, tracer, image, true = without_t1
     found = pet_to_template(
         Volume(image, head.grid), tracer, tracer_mask=np.asarray(head.brain), resolution_mm=4.0
     )

@@ -300,6 +300,7 @@ def pet_to_template(
     start: Start = "search",
     threads: int = 1,
     seed: int = 0,
+    file: str | None = None,
 ) -> Alignment:
     """Bring a PET image to a template of its tracer, when there is no T1.
 
@@ -325,6 +326,8 @@ def pet_to_template(
         The result of our own backend is the same for any number.
     seed : int
         Of the points at which images are compared.
+    file : str, optional
+        Name of the PET image, for messages.
 
     Returns
     -------
@@ -357,16 +360,19 @@ def pet_to_template(
     assert isinstance(linear, Affine)
     turn, scale = _turn(linear)
     if turn > _TURNED_DEG:
-        raise WRONG_ORIENTATION.refused(found=f"{turn:.0f} degrees, axes {pet.grid.orientation}")
+        raise WRONG_ORIENTATION.refused(
+            file=file, found=f"{turn:.0f} degrees, axes {pet.grid.orientation}"
+        )
     points = tracer.grid.to_world(np.argwhere(brain))
     points = points[:: max(1, len(points) // 20000)]
     share = _covered(linear, points, pet)
     if share < 0.7:
-        raise BRAIN_CUT.refused(found=f"{100 * share:.0f} %")
+        raise BRAIN_CUT.refused(file=file, found=f"{100 * share:.0f} %")
     around = displaced(still, pet, linear, fixed_mask=brain, seed=seed)
     if not around.interior:
         raise NOT_A_MAXIMUM.refused(
-            found=f"NMI {around.value:.4f} at the result, up to {max(around.around):.4f} around it"
+            file=file,
+            found=f"NMI {around.value:.4f} at the result, up to {max(around.around):.4f} around it",
         )
     notes = [*found.log, NO_SIDE_NOTE]
     if share < 0.9:
