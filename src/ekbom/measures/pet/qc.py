@@ -21,6 +21,8 @@ from ekbom.measures.pet.qc_canvas import (
     PURPLE,
     RED,
     canvas,
+    panel_shape,
+    panels,
     style,
     svg,
 )
@@ -83,16 +85,11 @@ def fits_figure(
     ekbom.nouns.Figure
         SVG.
     """
-    columns = min(4, len(names))
-    rows = -(-len(names) // columns)
+    rows, columns = panel_shape(names)
     with style():
         sheet = canvas(2.35 * columns + 0.4, 1.75 * rows + 0.75)
         grid = sheet.subplots(rows, columns, sharex=True, squeeze=False)
-        for i, axes in enumerate(grid.flat):
-            if i >= len(names):
-                axes.set_axis_off()
-                continue
-            axes.tick_params(labelbottom=i + columns >= len(names))
+        for i, axes in panels(grid, names):
             axes.hlines(values[i], start, end, color=INK, lw=2.2, alpha=0.55)
             for drawn in models:
                 color, dash = MODEL_STYLE.get(drawn.model, (PURPLE, "-"))

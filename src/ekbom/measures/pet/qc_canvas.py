@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ekbom import canvas as house
@@ -19,6 +20,8 @@ __all__ = [
     "RED",
     "SKY",
     "canvas",
+    "panel_shape",
+    "panels",
     "style",
     "svg",
 ]
@@ -45,3 +48,44 @@ def style() -> Any:
         Of matplotlib's settings.
     """
     return house.style({"lines.solid_capstyle": "butt", "path.simplify": True})
+
+
+def panel_shape(names: Sequence[str]) -> tuple[int, int]:
+    """Return rows and columns of small panels, one a region.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Regions.
+
+    Returns
+    -------
+    tuple of int
+        Rows, columns (at most four).
+    """
+    columns = min(4, len(names))
+    return -(-len(names) // columns), columns
+
+
+def panels(grid: Any, names: Sequence[str]) -> Iterator[tuple[int, Any]]:
+    """Give the panel of each region; others are hidden, and only the lowest label their x axis.
+
+    Parameters
+    ----------
+    grid : (rows, columns) array of matplotlib axes
+        Of :func:`panel_shape`, sharing their x axis.
+    names : sequence of str
+        Regions.
+
+    Yields
+    ------
+    tuple
+        Number of the region, axes.
+    """
+    columns = grid.shape[1]
+    for i, axes in enumerate(grid.flat):
+        if i >= len(names):
+            axes.set_axis_off()
+            continue
+        axes.tick_params(labelbottom=i + columns >= len(names))
+        yield i, axes

@@ -14,6 +14,8 @@ from ekbom.measures.pet.qc_canvas import (
     PURPLE,
     RED,
     canvas,
+    panel_shape,
+    panels,
     style,
     svg,
 )
@@ -123,16 +125,11 @@ def spectrum_figure(
     ekbom.nouns.Figure
         SVG.
     """
-    columns = min(4, len(names))
-    rows = -(-len(names) // columns)
+    rows, columns = panel_shape(names)
     with style():
         sheet = canvas(2.35 * columns + 0.4, 1.6 * rows + 0.6)
         grid = sheet.subplots(rows, columns, sharex=True, squeeze=False)
-        for i, axes in enumerate(grid.flat):
-            if i >= len(names):
-                axes.set_axis_off()
-                continue
-            axes.tick_params(labelbottom=i + columns >= len(names))
+        for i, axes in panels(grid, names):
             there = np.flatnonzero(alpha[i] > 0)
             axes.axvspan(0.5 * beta[0], 1 / end, color=GREY, alpha=0.15, lw=0)
             axes.vlines(beta[there], 0, alpha[i, there], color=PURPLE, lw=1.6)
