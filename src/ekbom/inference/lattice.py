@@ -16,18 +16,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ekbom.inference._forest import BRUIJN
+from ekbom.inference._uphill import BRUIJN
 
 CONNECTIVITIES = (6, 18, 26)
 _REACH = {6: 1, 18: 2, 26: 3}
-GAP = 16
+GAP = 40
 """Cells outside the mask that are gone through rather than jumped."""
+WHOLE = 32
+"""Stretches are multiples of this, so that none ends in cells taken one by one."""
 _FACES = ((-1, 0, 0), (1, 0, 0), (0, -1, 0), (0, 1, 0), (0, 0, -1), (0, 0, 1))
 
 
 @dataclass(frozen=True)
 class Around:
-    """The neighbours of a voxel, each with a bit; see :func:`~ekbom.inference._forest.higher`.
+    """The neighbours of a voxel, each with a bit; see :func:`~ekbom.inference._uphill.higher`.
 
     Parameters
     ----------
@@ -63,11 +65,11 @@ class Lattice:
     place : (V,) int32
         Position of each voxel of the mask (C order) in the cropped grid with border.
     cells : int
-        Size of that grid.
+        Size of that grid, with room behind for the last stretch.
     runs : (R, 3) int64
         Voxels in a row: first cell, first voxel, length.
     spans : (S, 2) int64
-        First cell and length of stretches of runs with short gaps.
+        First cell and length of stretches of runs with short gaps; they do not overlap.
     around : Around
         Neighbours.
     """
@@ -117,12 +119,21 @@ def lattice(mask: NDArray[np.bool_], connectivity: int = 26) -> Lattice:
     first = np.concatenate([[0], cut])
     length = np.diff(np.append(first, len(place)))
     runs = np.stack([place[first], first, length], axis=1).astype(np.int64)
+    spans = _stretches(place)
+    around = _around(step, connectivity)
+    return Lattice(
+        connectivity, place.astype(np.int32), int(size.prod()) + WHOLE, runs, spans, around
+    )
+
+
+def _stretches(place: NDArray[np.intp]) -> NDArray[np.int64]:
+    """Return first cell and length of stretches of whole blocks that hold all places."""
     apart = np.flatnonzero(np.diff(place) > GAP) + 1
     begin = place[np.concatenate([[0], apart])]
     end = place[np.append(apart - 1, len(place) - 1)] + 1
-    spans = np.stack([begin, end - begin], axis=1).astype(np.int64)
-    around = _around(step, connectivity)
-    return Lattice(connectivity, place.astype(np.int32), int(size.prod()), runs, spans, around)
+    blocks = -(-(end - begin) // WHOLE)
+    # GAP exceeds WHOLE, so that no stretch that is filled up reaches the next
+    return np.stack([begin, blocks * WHOLE], axis=1).astype(np.int64)
 
 
 def _around(step: NDArray[np.intp], connectivity: int) -> Around:

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ekbom.inference._forest import DIGIT, carry, descend, falling, higher, lay
+from ekbom.inference._forest import DIGIT, carry, descend, falling
+from ekbom.inference._uphill import LIST, climb, higher, hills, lay
 from ekbom.inference.lattice import Lattice
 
 SIGNS = {"positive": 1, "negative": 2, "two-sided": 3}
@@ -58,14 +59,20 @@ class Enhancer:
             self.power = np.arange(n + 1, dtype=float) ** self.how.E
         cells = self.lattice.cells
         self._order, self._spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
-        self._bins = np.zeros((3, DIGIT), np.uint32)
-        self._grid, self._label = np.zeros(cells, np.float32), np.zeros(cells, np.uint32)
-        self._cells, self._levels = np.empty(n, np.uint32), np.empty(n, np.uint32)
-        whole, real = (np.empty(n, np.uint32) for _ in range(3)), (np.empty(n) for _ in range(3))
-        self._above, self._size, self._last = whole
-        self._level, self._best, self._mass = real
-        self._none = np.empty(0, np.int32), np.empty(0)
-        self._map: tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]] | None = None
+        self._bins = np.empty((3, DIGIT), np.uint32)
+        self._grid, self._ask = np.zeros(cells, np.float32), np.zeros(cells, np.uint32)
+        self._tops, self._number = np.zeros(cells, np.uint32), np.zeros(cells, np.uint32)
+        self._hill, self._where, self._levels = (np.empty(n, np.uint32) for _ in range(3))
+        self._lists = np.empty(LIST * n, np.uint32)  # little of it is ever touched
+        self._above, self._size, self._heights, self._last = (
+            np.empty(n + 1, np.uint32) for _ in range(4)
+        )
+        self._level, self._best, self._mass = (np.empty(n + 1) for _ in range(3))
+        self._none = np.empty(0, np.uint32), np.empty(0, np.int32), np.empty(0)
+        self._map: (
+            tuple[NDArray[np.uint32], NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]
+            | None
+        ) = None
 
     def maxima(self, t: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the largest TFCE, cluster extent and cluster mass of a map, (3,)."""
@@ -75,7 +82,7 @@ class Enhancer:
         """Return the maxima, (3,), and TFCE without its sign, (V,)."""
         best = self._run(t, mapped=True)
         assert self._map is not None
-        return best, self._map[2][self.lattice.place]
+        return best, self._map[3][self.lattice.place]
 
     def map(self, t: NDArray[np.float32]) -> NDArray[np.float64]:
         """Return the enhanced map, (V,), with the sign of the statistic."""
@@ -84,31 +91,44 @@ class Enhancer:
     def _run(self, t: NDArray[np.float32], *, mapped: bool) -> NDArray[np.float64]:
         g, how = self.lattice, self.how
         t = np.ascontiguousarray(t, np.float32)
-        up, share = self._none
+        signs, bits, a = SIGNS[how.sign], t.view(np.uint32), g.around
+        cells, up, share = self._none
         if mapped:
             if self._map is None:
-                self._map = np.empty(g.cells, np.int32), np.empty(g.cells), np.empty(g.cells)
-            up, share, total = self._map
+                whole = np.empty(g.cells, np.int32), np.empty(g.cells), np.empty(g.cells)
+                self._map = np.empty(g.n, np.uint32), *whole
+            cells, up, share, total = self._map
             total.fill(0.0)
+            self._falling(bits, g.place.view(np.uint32), cells)
         best = np.zeros(3)
-        a = g.around
         lay(t, g.runs, self._grid)
         higher(
             self._grid, g.spans, a.offsets, a.bits, a.joining, a.touching, a.linked, a.links,
-            self._label.view(np.int32),
+            self._ask.view(np.int32),
         )  # fmt: skip
-        n = falling(
-            t.view(np.uint32), g.place, SIGNS[how.sign], self._order, self._spare, self._bins,
-            self._cells, self._levels,
+        climb(self._ask, g.place, a.step, self._tops, self._where)
+        count = hills(
+            bits, g.place, signs, self._ask, a.step, self._tops, self._number, self._heights,
+            self._lists, self._hill,
         )  # fmt: skip
+        n = self._falling(bits, self._hill, self._where)
         descend(
-            self._cells, self._levels.view(np.float32), n, a.step, self.power, how.H, how.forming,
-            how.excess, self._label, self._above, self._size, self._level, self._best, self._mass,
-            self._last, up, share, best,
+            self._where, self._levels.view(np.float32), n, self._lists,
+            self._heights.view(np.float32), count, self.power, how.H, how.forming, how.excess,
+            self._above, self._size, self._level, self._best, self._mass, cells, self._last, up,
+            share, best,
         )  # fmt: skip
         if mapped:
-            carry(self._cells, n, up, share, total)
+            carry(cells, n, up, share, total)
         return best
+
+    def _falling(
+        self, bits: NDArray[np.uint32], what: NDArray[np.uint32], out: NDArray[np.uint32]
+    ) -> int:
+        signs = SIGNS[self.how.sign]
+        return int(
+            falling(bits, what, signs, self._order, self._spare, self._bins, out, self._levels)
+        )
 
 
 def tfce(
