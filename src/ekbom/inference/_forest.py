@@ -178,12 +178,12 @@ def descend(
     # unsigned throughout: a signed index is looked at for being negative each time
     meeting, one, free = np.uint64(MEETING), np.uint64(1), np.uint64(hills) + np.uint64(1)
     mapped = len(up) > 0
-    for c in range(free):
-        above[c], size[c] = np.uint32(c), 0
-        best[c] = mass[c] = 0.0
+    for j in range(free):
+        above[j], size[j] = np.uint32(j), 0
+        best[j] = mass[j] = 0.0
         # a top is accounted for down to itself
-        value = np.float64(heights[c]) if c > 0 else 0.0
-        level[c] = value * value * value / 3.0 if h == 2.0 else value ** (h + 1.0) / (h + 1.0)
+        value = np.float64(heights[j]) if j > 0 else 0.0
+        level[j] = value * value * value / 3.0 if h == 2.0 else value ** (h + 1.0) / (h + 1.0)
     # for the map: the last voxel of each component is the node that stands for it
     forming_open = True
     for i in range(n):
@@ -219,7 +219,7 @@ def descend(
                     share[last[c]] = gain
                 if size[c] > size[here]:
                     c, here = here, c
-                above[c] = np.uint32(here)
+                above[c] = here
                 size[here] += size[c]
                 best[here] = max(best[here], best[c])
                 mass[here] += mass[c]
@@ -230,13 +230,13 @@ def descend(
             last[here] = cells[i]
     if forming_open:
         _settle(free, above, size, mass, out)
-    for c in range(one, free):
-        if above[c] == c:
-            gain = power[size[c]] * level[c]
-            out[0] = max(out[0], best[c] + gain)
+    for j in range(one, free):
+        if above[j] == j:
+            gain = power[size[j]] * level[j]
+            out[0] = max(out[0], best[j] + gain)
             if mapped:
-                up[last[c]] = -1
-                share[last[c]] = gain
+                up[last[j]] = -1
+                share[last[j]] = gain
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]

@@ -245,4 +245,4 @@ def hills(
             n += one
             hill = np.uint32(MEETING) | np.uint32(start)
         out[i] = hill
-    return count
+    return int(count)
