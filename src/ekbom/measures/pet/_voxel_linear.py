@@ -7,46 +7,55 @@ from the columns, not from the normal equations.
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
 
 from ekbom.measures.pet._varpro import VB_MAX
+from ekbom.measures.pet._voxel_table import FAST
 
 _DEPENDENT = 1e-11
 
 
-@njit(cache=True, error_model="numpy")
-def solve3(G, h, use, x):  # type: ignore[no-untyped-def]
-    """Solve the normal equations over the columns in use by Cholesky; False when dependent."""
-    L00 = L11 = L22 = 1.0
-    L10 = L20 = L21 = 0.0
-    z0 = z1 = z2 = 0.0
-    if use[0]:
-        L00 = np.sqrt(G[0, 0])
-        z0 = h[0] / L00
-    if use[1]:
-        L10 = G[0, 1] / L00 if use[0] else 0.0
-        left = G[1, 1] - L10 * L10
-        if not left > _DEPENDENT * G[1, 1]:
-            return False
-        L11 = np.sqrt(left)
-        z1 = (h[1] - L10 * z0) / L11
-    if use[2]:
-        L20 = G[0, 2] / L00 if use[0] else 0.0
-        L21 = (G[1, 2] - L10 * L20) / L11 if use[1] else 0.0
-        left = G[2, 2] - L20 * L20 - L21 * L21
-        if not left > _DEPENDENT * G[2, 2]:
-            return False
-        L22 = np.sqrt(left)
-        z2 = (h[2] - L20 * z0 - L21 * z1) / L22
-    x[2] = z2 / L22 if use[2] else 0.0
-    x[1] = (z1 - L21 * x[2]) / L11 if use[1] else 0.0
-    x[0] = (z0 - L10 * x[1] - L20 * x[2]) / L00 if use[0] else 0.0
-    return True
+@njit(
+    cache=True, error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+def factor3(g00, g01, g02, g11, g12, g22, u0, u1, u2):  # type: ignore[no-untyped-def]
+    """Factor the normal equations over the columns in use, without roots.
+
+    Returns whether they are independent, and for :func:`solve3` the three inverse pivots and
+    the multipliers; what is not in use is 0 there, and so in every solution.
+    """
+    i0 = 1.0 / g00 if u0 else 0.0
+    l10, l20 = g01 * i0, g02 * i0
+    left1 = g11 - l10 * g01
+    i1 = 1.0 / left1 if u1 else 0.0
+    m = g12 - l20 * g01
+    l21 = m * i1
+    left2 = g22 - l20 * g02 - l21 * m
+    i2 = 1.0 / left2 if u2 else 0.0
+    good = (
+        (g00 > 0.0 or not u0)
+        and (left1 > _DEPENDENT * g11 or not u1)
+        and (left2 > _DEPENDENT * g22 or not u2)
+    )
+    return good, (i0, i1, i2, l10, l20, l21)
 
 
-@njit(cache=True, error_model="numpy")
-def linear(A, y, n_exp, vb_free, G, h, x, h2, use, face, coef, r):  # type: ignore[no-untyped-def]
+@njit(
+    cache=True, error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+def solve3(factor, h0, h1, h2):  # type: ignore[no-untyped-def]
+    """Return the solution of the factored normal equations for a right side."""
+    i0, i1, i2, l10, l20, l21 = factor
+    z1 = h1 - l10 * h0
+    x2 = (h2 - l20 * h0 - l21 * z1) * i2
+    x1 = z1 * i1 - l21 * x2
+    return h0 * i0 - l10 * x1 - l20 * x2, x1, x2
+
+
+@njit(
+    cache=True, error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+def linear(A, y, n_exp, vb_free, G, face, coef, r):  # type: ignore[no-untyped-def]
     """Solve the linear part.
 
     Parameters
@@ -56,8 +65,8 @@ def linear(A, y, n_exp, vb_free, G, h, x, h2, use, face, coef, r):  # type: igno
     y : (F,) array
     n_exp : int
     vb_free : bool
-    G, h, x, h2, use
-        Scratch: (3, 3), and (3,) each. G is left with the products of the columns.
+    G : (3, 3) array
+        Filled in its upper half: products of the columns.
     face : (3,) bool array
         Filled: columns that are free at the optimum.
     coef : (3,) array
@@ -84,46 +93,42 @@ def linear(A, y, n_exp, vb_free, G, h, x, h2, use, face, coef, r):  # type: igno
         h1 += a1 * v
         hq += a2 * v
     G[0, 0], G[0, 1], G[0, 2], G[1, 1], G[1, 2], G[2, 2] = g00, g01, g02, g11, g12, g22
-    h[0], h[1], h[2] = h0, h1, hq
     two = n_exp == 2
     blood = vb_free and g22 > 0.0
-    use[0], use[1], use[2] = True, two, blood
-    if (
-        solve3(G, h, use, x)
-        and x[0] > 0.0
-        and (x[1] > 0.0 or not two)
-        and ((x[2] > 0.0 and x[2] <= VB_MAX) or not blood)
-    ):
-        coef[0], coef[1], coef[2] = x[0], x[1], x[2]
-        face[0], face[1], face[2] = True, two, blood
-    else:
-        top = -1.0
-        coef[0] = coef[1] = coef[2] = 0.0
-        face[0] = face[1] = face[2] = False
-        for code in range(12):
-            use[0] = code & 1 == 1
-            use[1] = code & 2 == 2 and two
+    top = -1.0
+    coef[0] = coef[1] = coef[2] = 0.0
+    face[0] = face[1] = face[2] = False
+    # everything free first: if that lies inside the box it is the optimum
+    for turn in range(13):
+        u0, u1, u2, held = True, two, blood, 0.0
+        if turn > 0:
+            code = turn - 1
             state = code >> 2
-            use[2] = state == 1
-            if (code & 2 == 2 and not two) or (state > 0 and not blood):
-                continue
+            u0, u1, u2 = code & 1 == 1, code & 2 == 2, state == 1
             held = VB_MAX if state == 2 else 0.0
-            h2[0], h2[1], h2[2] = h0 - held * g02, h1 - held * g12, hq - held * g22
-            if not solve3(G, h2, use, x):
+            if (u1 and not two) or (state > 0 and not blood):
                 continue
-            if (
-                (use[0] and not x[0] > 0.0)
-                or (use[1] and not x[1] > 0.0)
-                or (use[2] and not (x[2] > 0.0 and x[2] <= VB_MAX))
-            ):
-                continue
-            fall = x[0] * h2[0] + x[1] * h2[1] + x[2] * h2[2] + held * (2.0 * hq - held * g22)
-            if fall > top:
-                top = fall
-                coef[0], coef[1], coef[2] = x[0], x[1], x[2] + held
-                face[0], face[1], face[2] = use[0], use[1], use[2]
+        good, factor = factor3(g00, g01, g02, g11, g12, g22, u0, u1, u2)
+        if not good:
+            continue
+        r0, r1, r2 = h0 - held * g02, h1 - held * g12, hq - held * g22
+        x0, x1, x2 = solve3(factor, r0, r1, r2)
+        if (
+            (u0 and not x0 > 0.0)
+            or (u1 and not x1 > 0.0)
+            or (u2 and not (x2 > 0.0 and x2 <= VB_MAX))
+        ):
+            continue
+        fall = x0 * r0 + x1 * r1 + x2 * r2 + held * (2.0 * hq - held * g22)
+        if fall > top or turn == 0:
+            top = fall
+            coef[0], coef[1], coef[2] = x0, x1, x2 + held
+            face[0], face[1], face[2] = u0, u1, u2
+        if turn == 0:
+            break
+    c0, c1, c2 = coef[0], coef[1], coef[2]
     rss = 0.0
     for f in range(F):
-        r[f] = y[f] - coef[0] * A[0, f] - coef[1] * A[1, f] - coef[2] * A[2, f]
+        r[f] = y[f] - c0 * A[0, f] - c1 * A[1, f] - c2 * A[2, f]
         rss += r[f] * r[f]
     return rss

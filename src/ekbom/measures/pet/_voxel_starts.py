@@ -7,6 +7,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from ekbom.measures.pet._varpro import VB_MAX
+from ekbom.measures.pet._voxel_table import FAST
 
 # Pairs of the table this nearly parallel are left to the polish.
 _PARALLEL = 1e-10
@@ -21,24 +22,28 @@ def inverse_determinants(gram: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.where(good, 1.0 / np.where(good, det, 1.0), 0.0))
 
 
-@njit(cache=True, error_model="numpy")
-def _score_rows(G, Gp, P, h, hp, base, yy, hq, qq, free, row):  # type: ignore[no-untyped-def]
+@njit(
+    cache=True, error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
+def _score_rows(square, apart, P, h, hp, base, yy, hq, qq, free, row):  # type: ignore[no-untyped-def]
     """Fill row (K,) with the residual sum of each row alone."""
     cap = yy - 2.0 * VB_MAX * hq + VB_MAX * VB_MAX * qq
     for j in range(h.size):
-        best = yy - h[j] * h[j] / G[j, j] if h[j] > 0.0 else np.inf
+        best = yy - h[j] * h[j] / square[j] if h[j] > 0.0 else np.inf
         if free:
             top = h[j] - VB_MAX * P[j]
             if top > 0.0:
-                best = min(best, cap - top * top / G[j, j])
-            a = hp[j] / Gp[j, j]
+                best = min(best, cap - top * top / square[j])
+            a = hp[j] / apart[j]
             vb = (hq - a * P[j]) / qq
             if a > 0.0 and vb >= 0.0 and vb <= VB_MAX:
                 best = min(best, base - a * hp[j])
         row[j] = best
 
 
-@njit(cache=True, error_model="numpy")
+@njit(
+    cache=True, error_model="numpy", fastmath=FAST, no_cpython_wrapper=True, no_cfunc_wrapper=True
+)
 def best_start(y, turned, grams, q, P, pairs, vb_free, h, hp, row):  # type: ignore[no-untyped-def]
     """Find the pair of rows with the least residual sum under the box, or the row.
 
@@ -48,9 +53,9 @@ def best_start(y, turned, grams, q, P, pairs, vb_free, h, hp, row):  # type: ign
         Weighted curve.
     turned : (F, K) array
         Coarse table, transposed.
-    grams : four (K, K) arrays
-        Products of rows, those of rows made orthogonal to blood, and the inverse determinants
-        of the pairs of both.
+    grams : four (K, K) and two (K,) arrays
+        Products of rows, those of rows made orthogonal to blood, the inverse determinants
+        of the pairs of both, and the diagonals of the first two.
     q : (F,) array
         Weighted whole blood.
     P : (K,) array
@@ -66,7 +71,7 @@ def best_start(y, turned, grams, q, P, pairs, vb_free, h, hp, row):  # type: ign
     one : int
         Best row alone.
     """
-    G, Gp, R, Rp = grams
+    G, Gp, R, Rp, square, apart = grams
     F, K = turned.shape
     yy = hq = qq = 0.0
     for k in range(K):
@@ -82,7 +87,7 @@ def best_start(y, turned, grams, q, P, pairs, vb_free, h, hp, row):  # type: ign
     base = yy - hq * hq / qq if free else yy
     for k in range(K):
         hp[k] = h[k] - P[k] * hq / qq if free else h[k]
-    _score_rows(G, Gp, P, h, hp, base, yy, hq, qq, free, row)
+    _score_rows(square, apart, P, h, hp, base, yy, hq, qq, free, row)
     one = bi = int(np.argmin(row))
     best = row[bi]
     if best == np.inf:
@@ -93,10 +98,10 @@ def best_start(y, turned, grams, q, P, pairs, vb_free, h, hp, row):  # type: ign
     cap = yy - 2.0 * VB_MAX * hq + VB_MAX * VB_MAX * qq
     per = 1.0 / qq if free else 0.0
     for j in range(1, K):
-        hj, tj, pj, gj, mj = h[j], hp[j], P[j], G[j, j], Gp[j, j]
+        hj, tj, pj, gj, mj = h[j], hp[j], P[j], square[j], apart[j]
         uj = hj - VB_MAX * pj
         for i in range(j):
-            hi, pi, gi, g, det = h[i], P[i], G[i, i], G[j, i], R[j, i]
+            hi, pi, gi, g, det = h[i], P[i], square[i], G[j, i], R[j, i]
             # no blood
             a = (hi * gj - hj * g) * det
             b = (hj * gi - hi * g) * det
@@ -110,7 +115,7 @@ def best_start(y, turned, grams, q, P, pairs, vb_free, h, hp, row):  # type: ign
                 low = min(low, full)
                 ti, m, det = hp[i], Gp[j, i], Rp[j, i]
                 a = (ti * mj - tj * m) * det
-                b = (tj * Gp[i, i] - ti * m) * det
+                b = (tj * apart[i] - ti * m) * det
                 vb = (hq - a * pi - b * pj) * per
                 inside = (a > 0.0) & (b > 0.0) & (vb >= 0.0) & (vb <= VB_MAX)
                 low = base - a * ti - b * tj if inside else low

@@ -10,11 +10,11 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ekbom.measures.pet._varpro import CONVERGED, LN_MAX, LN_MIN
+from ekbom.measures.pet._varpro import AT_LIMIT, CONVERGED, LN_MAX, LN_MIN
 from ekbom.measures.pet._voxel_polish import polish
 from ekbom.measures.pet._voxel_starts import best_start
 from ekbom.measures.pet._voxel_table import look_up
-from ekbom.measures.pet._voxel_valleys import beside
+from ekbom.measures.pet._voxel_valleys import beside, products
 from ekbom.measures.pet.compartment import covariance
 
 _STEPS = 60
@@ -35,26 +35,40 @@ def scratch(blood):  # type: ignore[no-untyped-def]
     A = np.zeros((3, F))
     A[2] = blood
     return (
-        A, np.zeros((2, F)), np.zeros((2, F)), np.zeros((3, 3)), np.zeros(3), np.zeros(3),
-        np.zeros(3), np.zeros(3, np.bool_), np.zeros(3, np.bool_), np.zeros(3), np.empty(F),
+        A, np.zeros((2, F)), np.zeros((2, F)), np.zeros((3, 3)), np.zeros(3, np.bool_),
+        np.zeros(3), np.empty(F),
     )  # fmt: skip
 
 
 @njit(cache=True, error_model="numpy")
-def _search(lt, alone, y, n_exp, vb_free, first, step, table, slope, fine, work, base, score, best):  # type: ignore[no-untyped-def]
+def _search(  # type: ignore[no-untyped-def]
+    lt, alone, y, n_exp, vb_free, first, step, table, slope, fine, work, base, with_y, score, best
+):
     """Polish a start, then every other valley in sight of the best one.
 
     Fills best with ln rates, amplitudes and blood. Returns rss and status.
     """
-    fine_ln, turned, square, cross = fine
+    fine_ln, turned, tried = fine
     K = fine_ln.size
-    q, coef = work[0][2], work[9]
-    least, state = polish(lt, n_exp, y, vb_free, first, step, table, slope, work, _STEPS)
-    best[0], best[1], best[2], best[3], best[4] = lt[0], lt[1], coef[0], coef[1], coef[2]
-    if n_exp == 1:
-        best[3] = 0.0
-        return least, state
+    q, coef = work[0][2], work[5]
+    least, state, one = 0.0, CONVERGED, alone
+    for part in range(2):
+        found, how = polish(
+            lt, n_exp if part == 0 else 1, y, vb_free, first, step, table, slope, work,
+            _STEPS if part == 0 else _GLANCE,
+        )  # fmt: skip
+        if part == 0:
+            least, state = found, how
+            best[0], best[1], best[2], best[3], best[4] = lt[0], lt[1], coef[0], coef[1], coef[2]
+            if n_exp == 1:
+                best[3] = 0.0
+                return least, state
+            lt[0] = alone
+            work[0][1, :] = 0.0
+        else:
+            one = lt[0]
     near = fine_ln[1] - fine_ln[0]
+    products(y, turned, with_y)
     for look in range(_LOOKS):
         moved = False
         for side in range(3):
@@ -62,20 +76,17 @@ def _search(lt, alone, y, n_exp, vb_free, first, step, table, slope, fine, work,
             if side == 0:
                 if look > 0:
                     continue
-                work[0][1, :] = 0.0
-                lt[0] = alone
-                polish(lt, 1, y, vb_free, first, step, table, slope, work, _GLANCE)
-                t = lt[0]
+                t = one
             elif not best[1 + side] > 0.0 or moved:
                 continue
             else:
                 t = best[side - 1]
-            beside(t, y, q, vb_free, first, step, table, slope, turned, square, cross, base, score)
+            beside(t, y, q, vb_free, first, step, table, slope, tried, with_y, base, score)
             two = best[2] > 0.0 and best[3] > 0.0 and abs(best[0] - best[1]) >= _ONE_RATE
             for k in range(K):
-                s = score[0, k]
+                s = score[k]
                 if not s < _WORTH * least or (
-                    (k > 0 and score[0, k - 1] < s) or (k < K - 1 and score[0, k + 1] <= s)
+                    (k > 0 and score[k - 1] < s) or (k < K - 1 and score[k + 1] <= s)
                 ):
                     continue
                 if two and (
@@ -85,9 +96,12 @@ def _search(lt, alone, y, n_exp, vb_free, first, step, table, slope, fine, work,
                     # the valley of the best
                     continue
                 lt[0], lt[1] = t, fine_ln[k]
-                found, how = polish(lt, 2, y, vb_free, first, step, table, slope, work, _GLANCE)
-                if how != CONVERGED and found < _HOPE * least:
-                    found, how = polish(lt, 2, y, vb_free, first, step, table, slope, work, _STEPS)
+                found, how = least, AT_LIMIT
+                for rounds in (_GLANCE, _STEPS):
+                    if how != CONVERGED and found < _HOPE * least:
+                        found, how = polish(
+                            lt, 2, y, vb_free, first, step, table, slope, work, rounds
+                        )
                 if found < least * (1.0 - _BETTER):
                     least, state, moved = found, how, True
                     best[0], best[1] = lt[0], lt[1]
@@ -124,7 +138,8 @@ def fit_rows(  # type: ignore[no-untyped-def]
         :func:`ekbom.measures.pet._voxel_starts.best_start` its columns (F, S), their products and
         those with blood.
     fine : tuple
-        The table of further valleys: ln rates (T,), columns (F, T), squares, products with blood.
+        The table of further valleys: ln rates (T,), columns (F, T), and what
+        :func:`ekbom.measures.pet._voxel_valleys.beside` wants of them.
     want_se : bool
     theta, phi : (N, 2) arrays
     volume, rss : (N,) arrays
@@ -137,11 +152,11 @@ def fit_rows(  # type: ignore[no-untyped-def]
     coarse_ln, turned, grams, cross = coarse
     S = coarse_ln.size
     work = scratch(blood)
-    A, D, E, coef = work[0], work[1], work[2], work[9]
+    A, D, E, coef = work[0], work[1], work[2], work[5]
     lt, best = np.zeros(2), np.zeros(5)
     J, active = np.zeros((5, F)), np.zeros(5, np.bool_)
     h, hp, row = np.empty(S), np.empty(S), np.empty(S)
-    base, score = np.empty((4, F)), np.empty((4, fine[0].size))
+    base, with_y, score = np.empty((3, F)), np.empty(fine[0].size), np.empty(fine[0].size)
     used = 0
     for f in range(F):
         nothing = True
@@ -157,7 +172,21 @@ def fit_rows(  # type: ignore[no-untyped-def]
         lt[1] = coarse_ln[j] if j >= 0 else (lt[0] - 1.0 if lt[0] > LN_MIN + 1.0 else lt[0] + 1.0)
         alone = coarse_ln[one]
         least, state = _search(
-            lt, alone, y, n_exp, vb_free, first, step, table, slope, fine, work, base, score, best
+            lt,
+            alone,
+            y,
+            n_exp,
+            vb_free,
+            first,
+            step,
+            table,
+            slope,
+            fine,
+            work,
+            base,
+            with_y,
+            score,
+            best,
         )
         lt[0], lt[1] = best[0], best[1]
         b0, b1, vB = float(best[2]), float(best[3]), float(best[4])

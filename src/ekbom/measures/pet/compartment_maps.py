@@ -35,6 +35,8 @@ NODES, STARTS = 512, 28
 # Rows of the table apart at which another valley is looked for.
 _APART = 7
 _BLOCK = 2048
+# Numbers of a vector register, at most.
+_LANES = 4
 
 
 def map_compartments(
@@ -99,23 +101,28 @@ def map_compartments(
         )
     held = 0.0 if free else float(vB)
     root = np.sqrt(w)
+    # frames of no weight fill the last vector register
+    spare = -frames.n % _LANES
     grid = make_grid(frames, input, decay_weighted=decay_weighted)
     ln_rate = np.linspace(LN_MIN, LN_MAX, NODES)
     mean, slope = basis(np.exp(ln_rate), grid)
-    table = np.ascontiguousarray(mean * root)
-    slopes = np.ascontiguousarray(slope * np.exp(ln_rate)[:, None] * root)
+    table = _filled(mean * root, spare)
+    slopes = _filled(slope * np.exp(ln_rate)[:, None] * root, spare)
     coarse_ln = np.linspace(LN_MIN, LN_MAX, STARTS)
-    coarse = np.ascontiguousarray(basis(np.exp(coarse_ln), grid)[0] * root)
-    blood = grid.whole_blood_mean * root
+    coarse = _filled(basis(np.exp(coarse_ln), grid)[0] * root, spare)
+    blood = _filled(grid.whole_blood_mean * root, spare)
     gram, cross = compartment.gram_matrix(coarse), compartment.products(coarse, blood)
     apart = compartment.apart_from(gram, cross, blood)
-    grams = (gram, apart, inverse_determinants(gram), inverse_determinants(apart))
+    grams = (gram, apart, inverse_determinants(gram), inverse_determinants(apart),
+             np.diag(gram).copy(), np.diag(apart).copy())  # fmt: skip
     starts = (coarse_ln, np.ascontiguousarray(coarse.T), grams, cross)
     every = table[::_APART]
-    fine = (
-        ln_rate[::_APART], np.ascontiguousarray(every.T), (every**2).sum(axis=1),
-        compartment.products(every, blood),
+    tried = (
+        (every**2).sum(axis=1), compartment.products(every, blood),
+        # by plain loops: the same bits whatever BLAS and threads
+        np.einsum("nf,kf->nk", table, every), np.einsum("nf,kf->nk", slopes, every),
     )  # fmt: skip
+    fine = (ln_rate[::_APART], np.ascontiguousarray(every.T), tried)
     end = float(frames.end[-1])
     good = with_signal(y)
     names = [n for n in ("VT", "K1", "k2", "k3", "k4", "BPND", "VND", "vB") if n_exp == 2 or n in (
@@ -130,7 +137,7 @@ def map_compartments(
         for first in range(0, rows.size, _BLOCK):
             block = rows[first : first + _BLOCK]
             n = block.size
-            data = (y[block] - held * grid.whole_blood_mean) * root
+            data = _filled((y[block] - held * grid.whole_blood_mean) * root, spare)
             raw = Exponentials(
                 np.full((n, 2), np.nan), np.full((n, 2), np.nan), np.empty(n), np.empty(n),
                 np.empty((0, 0)), np.full((n if se else 0, 5, 5), np.nan),
@@ -159,6 +166,12 @@ def map_compartments(
         "NoSignalVoxels": int((~good).sum()),
     }
     return VoxelFit(model, params, errors, units, rss, flags, meta)
+
+
+def _filled(rows: Array, spare: int) -> Array:
+    """Return rows with as many frames of nothing behind."""
+    wide = [(0, 0)] * (rows.ndim - 1) + [(0, spare)]
+    return np.ascontiguousarray(np.pad(rows, wide))
 
 
 def _flags(
