@@ -1,10 +1,11 @@
 """Which registration should be the default: accuracy, time, memory, size, folds, inverse.
 
-    python benchmarks/bench_registration.py --work DIR --cases 20 --resolution 2
+    python benchmarks/bench_registration.py --work DIR --cases 20 --resolution 4 2
     python benchmarks/bench_registration.py --work DIR --table
 
 Every candidate chain gets the same made heads (`ekbom.space.simulate_heads`). One
-process a head and candidate; each result is a small JSON file under DIR, so a
+process a head and candidate (for all resolutions, so that a head is made once);
+each result is a small JSON file under DIR, so a
 run that was stopped goes on, and candidates may be run in another environment
 (`--python PATH` for antspyx, which pins old numpy). What is not installed is said.
 Own rule for the default: the fastest chain whose mean Dice is within .005 of the
@@ -24,6 +25,10 @@ import sys
 import time
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from ekbom.space.simulate_heads import BentHead
 
 #: Affine step, deformable step, packages beyond the core, wheels (read on their package pages).
 CHAINS = {
@@ -44,26 +49,26 @@ CHAINS = {
 }  # fmt: skip
 
 
-def one(chain: str, case: int, resolution: float, threads: int) -> dict[str, object]:
+def one(
+    chain: str, case: int, head: BentHead, resolution: float, threads: int
+) -> dict[str, object]:
     """Register one head and measure; everything is compiled before the clock starts."""
     import numpy as np
 
     from ekbom.space import Volume, template
     from ekbom.space.quality import dice
     from ekbom.space.register import backend
-    from ekbom.space.simulate_heads import bent_head
     from ekbom.space.transform import Affine, jacobian, round_trip
     from ekbom.space.warp import warp
 
     linear, deformable, *_ = CHAINS[chain]
-    head = bent_head(case)
     target = template(resolution)
     fixed = Volume(np.asarray(target.t1, dtype=float), target.grid)
     brain = np.asarray(target.brain)
     if "numba" in (linear, deformable):
         small = template(8.0)
         toy = Volume(np.asarray(small.t1, dtype=float), small.grid)
-        bend = np.roll(toy.values, 1, axis=0)
+        bend = np.roll(np.asarray(small.t1, dtype=np.float32), 1, axis=0)
         backend("numba").register(
             toy, Volume(bend, small.grid), kind="deformable", resolution=8.0, threads=threads,
             fixed_mask=np.asarray(small.brain),
@@ -108,11 +113,12 @@ def run(args: argparse.Namespace) -> None:
     args.work.mkdir(parents=True, exist_ok=True)
     for case in range(args.first, args.cases):
         for chain in args.chains:
-            path = args.work / f"{chain}-{args.resolution:g}mm-{case}.json"
-            if path.is_file():
+            paths = [args.work / f"{chain}-{mm:g}mm-{case}.json" for mm in args.resolution]
+            left = [mm for mm, p in zip(args.resolution, paths, strict=True) if not p.is_file()]
+            if not left:
                 continue
             command = [args.python, __file__, "--work", str(args.work), "--one", chain]
-            command += ["--cases", str(case), "--resolution", str(args.resolution)]
+            command += ["--cases", str(case), "--resolution", *(str(mm) for mm in left)]
             command += ["--threads", str(args.threads)]
             environment = os.environ | {"OMP_NUM_THREADS": str(args.threads)}
             done = subprocess.run(
@@ -122,7 +128,8 @@ def run(args: argparse.Namespace) -> None:
             if done.returncode:
                 print(f"{chain} {case}: {done.stderr.strip().splitlines()[-1:]}", flush=True)
                 continue
-            print(path.name, path.read_text(), flush=True)
+            for path in paths:
+                print(path.name, path.read_text(), flush=True)
 
 
 def size_mb(packages: tuple[str, ...]) -> float:
@@ -200,7 +207,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--cases", type=int, default=20)
-    parser.add_argument("--resolution", type=float, default=2.0)
+    parser.add_argument("--resolution", type=float, nargs="+", default=[2.0])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--chains", nargs="+", default=list(CHAINS), choices=list(CHAINS))
     parser.add_argument("--python", default=sys.executable)
@@ -208,9 +215,14 @@ def main() -> None:
     parser.add_argument("--one")
     args = parser.parse_args()
     if args.one:
-        out = one(args.one, args.cases, args.resolution, args.threads)
-        path = args.work / f"{args.one}-{args.resolution:g}mm-{args.cases}.json"
-        path.write_text(json.dumps(out))
+        from ekbom.space.simulate_heads import bent_head
+
+        head = bent_head(args.cases)
+        # Coarse first: the peak of memory of a finer one hides that of a coarser one.
+        for mm in sorted(args.resolution, reverse=True):
+            out = one(args.one, args.cases, head, mm, args.threads)
+            path = args.work / f"{args.one}-{mm:g}mm-{args.cases}.json"
+            path.write_text(json.dumps(out))
     elif args.table:
         table(args)
     else:

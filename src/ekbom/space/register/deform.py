@@ -31,7 +31,7 @@ from ekbom.space.image import Volume
 from ekbom.space.register import field as fields
 from ekbom.space.register import lncc
 from ekbom.space.register.slabs import Run, slabs
-from ekbom.space.smooth import gaussian
+from ekbom.space.smooth import FWHM_PER_SIGMA
 from ekbom.space.transform import Affine, Warp, world_points
 
 Field = NDArray[np.float32]
@@ -194,15 +194,15 @@ class _Level:
     ) -> None:
         self.recipe, self.run, self.shape = recipe, run, grid.shape
         spacing = grid.voxel_size[0]
-        still, inside = _soft(fixed, fixed_mask, spacing)
-        moved, there = _soft(moving, moving_mask, spacing)
-        self.image = np.where(there, moved, np.nan).astype(np.float32)
+        still, inside, fixed_at = _soft(fixed, fixed_mask, spacing, run)
+        moved, there, moving_at = _soft(moving, moving_mask, spacing, run)
+        self.image = np.where(there, moved, np.float32(np.nan))
         none = np.zeros((3, *grid.shape), np.float32)
         ones = np.ones(grid.shape, np.float32)
         self.pulled = np.empty((2, *grid.shape), np.float32)
         self.push = np.empty_like(none)
-        place = (np.linalg.inv(fixed.grid.affine) @ grid.affine)[:3]
-        self._pull(still.astype(np.float32), place, none, ones)
+        place = (np.linalg.inv(fixed_at) @ grid.affine)[:3]
+        self._pull(still, place, none, ones)
         self.fixed, lies = self.pulled.copy()
         # At least half inside: a lattice coarser than the mask must not lose its rim.
         self._pull(inside.astype(np.float32), place, none, ones)
@@ -210,7 +210,7 @@ class _Level:
         self.fixed *= self.mask
         self.fixed /= np.float32(_spread(self.fixed, self.mask))
         self.matrix = np.ascontiguousarray(
-            (np.linalg.inv(moving.grid.affine) @ start.matrix @ grid.affine)[:3]
+            (np.linalg.inv(moving_at) @ start.matrix @ grid.affine)[:3]
         )
         self._pull(self.image, self.matrix, none, self.mask)
         self.image /= np.float32(_spread(*self.pulled))
@@ -245,7 +245,7 @@ class _Level:
         n, r = self.shape[0], self.recipe.radius
         one, two = self.six[0, :3], self.six[1, :3]
         box = np.ones(2 * r + 1, np.float32)
-        self.run(fields.smooth_z, n, one, box, one)
+        self.run(fields.smooth_z, n, one, box, one, 1)
         self.run(lncc.box_y, n, one, r, two)
         self.run(lncc.force, n, two, self.fixed, self.pulled, self.push, r)
         smooth(self.push, self.taps, two, self.run)
@@ -299,9 +299,9 @@ def smooth(field: Field, taps: NDArray[np.float32], spare: Field, run: Run) -> N
         Threads.
     """
     n = field.shape[1]
-    run(fields.smooth_z, n, field, taps, field)
-    run(fields.smooth_xy, n, field, taps, spare, 1)
-    run(fields.smooth_xy, n, spare, taps, field, 0)
+    run(fields.smooth_z, n, field, taps, field, 1)
+    run(fields.smooth_xy, n, field, taps, spare, 1, 1)
+    run(fields.smooth_xy, n, spare, taps, field, 0, 1)
 
 
 def still(field: Field) -> None:
@@ -336,18 +336,37 @@ def _spread(values: NDArray[np.float32], mask: NDArray[np.float32]) -> float:
 
 
 def _soft(
-    volume: Volume, mask: NDArray[np.bool_] | None, spacing: float
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    # As smooth as a lattice of this spacing needs; voxels that do not count give nothing.
-    image = np.asarray(volume.values, dtype=np.float64)
+    volume: Volume, mask: NDArray[np.bool_] | None, spacing: float, run: Run
+) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64]]:
+    # As smooth as a lattice of this spacing needs, and no finer than half of it: fewer
+    # voxels are made, and those that are looked at lie near each other in memory.
+    # Voxels that do not count give nothing.
+    image = np.asarray(volume.values)
     valid = np.isfinite(image)
-    size = float(np.mean(volume.grid.voxel_size))
-    known = np.where(valid, image, 0.0)
-    if spacing > 1.01 * size:
-        known = gaussian(known, volume.grid.voxel_size, math.sqrt(spacing**2 - size**2))
+    known = np.where(valid, image, 0.0).astype(np.float32)[None]
     if mask is not None:
         valid = valid & mask
-    return known, valid
+    edges, affine = volume.grid.voxel_size, volume.grid.affine.copy()
+    size = float(np.mean(edges))
+    if spacing <= 1.01 * size:
+        return np.ascontiguousarray(known[0]), valid, affine
+    sigma = math.sqrt(spacing**2 - size**2) / FWHM_PER_SIGMA
+    for axis in range(3):
+        step = max(
+            1, min(int(spacing / (2.0 * edges[axis]) + 1e-6), (known.shape[axis + 1] - 1) // 8)
+        )
+        shape = list(known.shape)
+        shape[axis + 1] = (shape[axis + 1] - 1) // step + 1
+        out = np.empty(shape, np.float32)
+        taps = _taps(sigma / edges[axis])
+        if axis < 2:
+            run(fields.smooth_xy, shape[1], np.ascontiguousarray(known), taps, out, axis, step)
+        else:
+            run(fields.smooth_z, shape[1], np.ascontiguousarray(known), taps, out, step)
+        known = out
+        valid = valid[(slice(None),) * axis + (slice(None, None, step),)]
+        affine[:3, axis] *= step
+    return known[0], valid, affine
 
 
 def _lattice(fixed: Volume, mask: NDArray[np.bool_] | None, resolution: float) -> Grid:

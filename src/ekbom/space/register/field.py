@@ -18,29 +18,31 @@ Field = NDArray[np.float32]
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
 def smooth_xy(
-    source: Field, taps: NDArray[np.float32], out: Field, axis: int, low: int, high: int
+    source: Field, taps: NDArray[np.float32], out: Field, axis: int, step: int, low: int, high: int
 ) -> None:
     """Convolve along the first (0) or second (1) axis of space.
 
     Parameters
     ----------
     source, out : (C, X, Y, Z) array
-        Read and written.
+        Read and written; the axis of `out` is shorter when steps are above 1.
     taps : (2 H + 1,) array
         Symmetric kernel.
     axis : int
         0 or 1.
+    step : int
+        Every how many voxels of the axis one is kept.
     low, high : int
-        Planes.
+        Planes of `out`.
     """
     half = taps.size // 2
     nx, ny, nz = source.shape[1:]
     row = np.zeros(nz, np.float32)
     for c in range(source.shape[0]):
         for x in range(low, high):
-            for y in range(ny):
+            for y in range(out.shape[2]):
                 row[:] = 0.0
-                at, n = (x, nx) if axis == 0 else (y, ny)
+                at, n = (step * x, nx) if axis == 0 else (step * y, ny)
                 for k in range(taps.size):
                     p = at + k - half
                     if p < 0 or p >= n:
@@ -53,15 +55,19 @@ def smooth_xy(
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def smooth_z(source: Field, taps: NDArray[np.float32], out: Field, low: int, high: int) -> None:
+def smooth_z(
+    source: Field, taps: NDArray[np.float32], out: Field, step: int, low: int, high: int
+) -> None:
     """Convolve along the last axis.
 
     Parameters
     ----------
     source, out : (C, X, Y, Z) array
-        Read and written; may be the same array.
+        Read and written; may be the same array when nothing is left out.
     taps : (2 H + 1,) array
         Symmetric kernel.
+    step : int
+        Every how many voxels one is kept.
     low, high : int
         Planes.
     """
@@ -79,7 +85,7 @@ def smooth_z(source: Field, taps: NDArray[np.float32], out: Field, low: int, hig
                     part = wide[k : k + nz]
                     for z in range(nz):
                         row[z] += t * part[z]
-                out[c, x, y, :] = row
+                out[c, x, y, :] = row[::step]
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
