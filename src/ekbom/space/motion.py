@@ -311,10 +311,12 @@ def _bring(
 ) -> dict[int, Rigid]:
     centre = centre_of_mass(target[0])
     out: dict[int, Rigid] = {}
+    any_frame = frames[order[0][0]]
+    metrics = [
+        Metric(target[n], any_frame[n], _POINTS[target[n].width], seed, centre) for n in (0, 1)
+    ]
     for k, before in order:
-        coarse, fine = (
-            Metric(target[n], frames[k][n], _POINTS[target[n].width], seed, centre) for n in (0, 1)
-        )
+        coarse, fine = (metrics[n].to(frames[k][n]) for n in (0, 1))
         # Its own pose of the round before, or that of the neighbouring frame.
         starts = [poses[k], out.get(before, poses[before])]
         best = max(starts, key=coarse.value)

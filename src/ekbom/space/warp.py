@@ -60,6 +60,38 @@ def warp(
     index = source_indices(source, target, transform)
     if interpolation == "label":
         return warp_labels(values.astype(np.int32), index).astype(np.float64)
+    return interpolate(values, index, interpolation, mask)
+
+
+def interpolate(
+    values: NDArray[np.generic],
+    index: NDArray[np.float64],
+    interpolation: Interpolation = "linear",
+    mask: NDArray[np.bool_] | None = None,
+) -> NDArray[np.float64]:
+    """Look at an image between its voxels.
+
+    Parameters
+    ----------
+    values : (X, Y, Z) array
+        The image.
+    index : (3, ...) array
+        Where, in voxels; from :func:`source_indices`, or some of it.
+    interpolation : {"linear", "cubic", "nearest"}
+        As of :func:`warp`.
+    mask : (X, Y, Z) array of bool, optional
+        Valid voxels; all finite ones by default.
+
+    Returns
+    -------
+    (...) array
+        NaN where less than half of the weight is valid.
+
+    Raises
+    ------
+    Refused
+        An interpolation of another name.
+    """
     if interpolation not in ("linear", "cubic", "nearest"):
         raise Refused(
             "There is no such interpolation.",
@@ -72,12 +104,12 @@ def warp(
     if mask is not None:
         valid &= np.asarray(mask, dtype=bool)
     filled = np.where(valid, image, 0.0)
-    out = np.full(target.shape, np.nan)
+    out = np.full(index.shape[1:], np.nan)
     if interpolation == "nearest":
         there = _near(valid.astype(np.float64), index) > 0.5
         return np.where(there, _near(filled, index), out)
     whole = bool(valid.all())
-    share = _linear(valid.astype(np.float64), index)
+    share = _within(image.shape, index) if whole else _linear(valid.astype(np.float64), index)
     if interpolation == "linear":
         np.divide(_linear(filled, index), share, out=out, where=share >= 0.5)
         return out
@@ -132,6 +164,14 @@ def source_indices(source: Grid, target: Grid, transform: Transform) -> NDArray[
     index = np.moveaxis(source.to_index(transform.points(world_points(target))), -1, 0)
     whole = np.round(index)
     return np.where(np.abs(index - whole) < _SNAP, whole, index)
+
+
+def _within(shape: tuple[int, ...], index: NDArray[np.float64]) -> NDArray[np.float64]:
+    # Linear weight that lies in an image of which every voxel is valid.
+    out = np.ones(index.shape[1:])
+    for n, along in zip(shape, index, strict=True):
+        out *= np.clip(np.minimum(along + 1.0, n - along), 0.0, 1.0)
+    return out
 
 
 def _near(image: NDArray[np.float64], index: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -31,7 +31,7 @@ from ekbom.space.image import Volume
 from ekbom.space.register import field as fields
 from ekbom.space.register import lncc
 from ekbom.space.register.slabs import Run, slabs
-from ekbom.space.smooth import FWHM_PER_SIGMA
+from ekbom.space.register.soften import gaussian_taps, soften, strides
 from ekbom.space.transform import Affine, Warp, world_points
 
 Field = NDArray[np.float32]
@@ -216,7 +216,7 @@ class _Level:
         self.image /= np.float32(_spread(*self.pulled))
         self.six = np.empty((2, 6, *grid.shape), np.float32)
         self.sums = np.empty((grid.shape[0], 2))
-        self.taps = _taps(recipe.update)
+        self.taps = gaussian_taps(recipe.update)
         self.fade = [_fade(n, _MARGIN_MM / spacing) for n in grid.shape]
 
     def _pull(
@@ -317,12 +317,6 @@ def still(field: Field) -> None:
     field[:, :, :, [0, -1]] = 0.0
 
 
-def _taps(sigma: float) -> NDArray[np.float32]:
-    half = max(1, math.ceil(3.0 * sigma))
-    t = np.exp(-0.5 * (np.arange(-half, half + 1) / max(sigma, 1e-6)) ** 2)
-    return np.asarray(t / t.sum(), dtype=np.float32)
-
-
 def _fade(n: int, margin: float) -> NDArray[np.float32]:
     # 0 at the outermost voxels, 1 from half the margin on.
     rim = np.minimum(np.arange(n), np.arange(n)[::-1]) / max(0.5 * margin, 1.0)
@@ -338,35 +332,21 @@ def _spread(values: NDArray[np.float32], mask: NDArray[np.float32]) -> float:
 def _soft(
     volume: Volume, mask: NDArray[np.bool_] | None, spacing: float, run: Run
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.float64]]:
-    # As smooth as a lattice of this spacing needs, and no finer than half of it: fewer
-    # voxels are made, and those that are looked at lie near each other in memory.
-    # Voxels that do not count give nothing.
+    # As smooth as a lattice of this spacing needs, with the affine of what is kept;
+    # voxels that do not count give nothing.
     image = np.asarray(volume.values)
     valid = np.isfinite(image)
-    known = np.where(valid, image, 0.0).astype(np.float32)[None]
+    known = np.where(valid, image, 0.0).astype(np.float32)
     if mask is not None:
         valid = valid & mask
     edges, affine = volume.grid.voxel_size, volume.grid.affine.copy()
     size = float(np.mean(edges))
     if spacing <= 1.01 * size:
-        return np.ascontiguousarray(known[0]), valid, affine
-    sigma = math.sqrt(spacing**2 - size**2) / FWHM_PER_SIGMA
-    for axis in range(3):
-        step = max(
-            1, min(int(spacing / (2.0 * edges[axis]) + 1e-6), (known.shape[axis + 1] - 1) // 8)
-        )
-        shape = list(known.shape)
-        shape[axis + 1] = (shape[axis + 1] - 1) // step + 1
-        out = np.empty(shape, np.float32)
-        taps = _taps(sigma / edges[axis])
-        if axis < 2:
-            run(fields.smooth_xy, shape[1], np.ascontiguousarray(known), taps, out, axis, step)
-        else:
-            run(fields.smooth_z, shape[1], np.ascontiguousarray(known), taps, out, step)
-        known = out
-        valid = valid[(slice(None),) * axis + (slice(None, None, step),)]
-        affine[:3, axis] *= step
-    return known[0], valid, affine
+        return np.ascontiguousarray(known), valid, affine
+    steps = strides(known.shape, edges, spacing)
+    affine[:3, :3] *= steps
+    known = soften(known, edges, math.sqrt(spacing**2 - size**2), steps, run)
+    return known, valid[tuple(slice(None, None, s) for s in steps)], affine
 
 
 def _lattice(fixed: Volume, mask: NDArray[np.bool_] | None, resolution: float) -> Grid:
@@ -409,7 +389,7 @@ def _unfold(field: Field, run: Run) -> tuple[Field, int]:
         run(fields.volume, field.shape[1], field, least)
         if float(least.min()) >= _LEAST:
             return field, done
-        smooth(field, _taps(1.0), spare, run)
+        smooth(field, gaussian_taps(1.0), spare, run)
         still(field)
     return field, 50
 

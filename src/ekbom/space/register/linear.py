@@ -18,6 +18,7 @@ registration in the chest using free-form deformations. IEEE Trans Med Imaging
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -30,7 +31,8 @@ from ekbom.space.checks import require_mask
 from ekbom.space.grid import Grid
 from ekbom.space.image import Volume
 from ekbom.space.register import kernels
-from ekbom.space.smooth import gaussian
+from ekbom.space.register.slabs import serial
+from ekbom.space.register.soften import soften, strides
 from ekbom.space.transform import Affine, Rigid, rotation
 
 Array = NDArray[np.float64]
@@ -92,21 +94,18 @@ def pyramid(
     Refused
         When the mask is empty.
     """
-    image = np.asarray(volume.values, dtype=np.float64)
-    valid = np.isfinite(image)
-    image = np.where(valid, image, 0.0)
+    values = np.asarray(volume.values)
+    valid = np.isfinite(values)
+    image = np.where(valid, values, 0.0).astype(np.float32)
     if mask is not None:
         valid &= mask
     require_mask(valid)
     grid, done, out = volume.grid, 0.0, []
     for width in sorted(levels):
-        stride = [
-            max(1, min(int(width / (2 * v) + 1e-6), (n - 1) // 8))
-            for v, n in zip(grid.voxel_size, image.shape, strict=True)
-        ]
-        image = gaussian(image, grid.voxel_size, float(np.sqrt(width**2 - done**2)), stride)
+        stride = strides(image.shape, grid.voxel_size, width)
+        more = float(np.sqrt(width**2 - done**2))
+        image = soften(image, grid.voxel_size, more, stride, serial)
         done = width
-        image = np.ascontiguousarray(image)
         valid = valid[tuple(slice(None, None, s) for s in stride)]
         affine = grid.affine.copy()
         affine[:3, :3] *= stride
@@ -114,7 +113,8 @@ def pyramid(
         grid = Grid(shape, affine)
         low, high = np.percentile(image[valid], [0.05, 99.95])
         step = max(float(high - low), 1e-12) / (_BINS - 5)
-        out.append(Level(width, image, valid.astype(np.uint8), grid, float(low), step))
+        level = image.astype(np.float64)
+        out.append(Level(width, level, valid.astype(np.uint8), grid, float(low), step))
     return out[::-1]
 
 
@@ -146,6 +146,25 @@ class Metric:
         self.seen = np.zeros((len(self.place), 5))
         self.joint = np.zeros((_BINS, _BINS))
         self._to_index = np.linalg.inv(moving.grid.affine)
+
+    def to(self, moving: Level) -> Metric:
+        """Return the metric of the same fixed image with another moving one.
+
+        Parameters
+        ----------
+        moving : Level
+            The other image.
+
+        Returns
+        -------
+        Metric
+            At the same points.
+        """
+        other = copy.copy(self)
+        other.moving = moving
+        other._to_index = np.linalg.inv(moving.grid.affine)
+        other.seen, other.joint = np.zeros_like(self.seen), np.zeros_like(self.joint)
+        return other
 
     def value(self, transform: Affine) -> float:
         """Return the metric.
@@ -221,7 +240,7 @@ def scatter(mask: NDArray[np.uint8], points: int, seed: int) -> Array:
     Returns
     -------
     (P, 3) array
-        Indices between the voxels.
+        Indices between the voxels, in the order of the voxels.
     """
     where = np.argwhere(mask)
     low, high = where.min(axis=0), where.max(axis=0)
@@ -231,7 +250,10 @@ def scatter(mask: NDArray[np.uint8], points: int, seed: int) -> Array:
     n = np.arange(1, int(points / share) + 1)[:, None]
     index = low + (start + n * root ** -np.arange(1.0, 4.0)) % 1.0 * (high - low)
     near = np.round(index).astype(int)
-    return np.asarray(index[mask[tuple(near.T)] > 0])
+    inside = mask[tuple(near.T)] > 0
+    # In the order of the voxels: neighbours in memory are looked at together.
+    order = np.argsort(np.ravel_multi_index(tuple(near[inside].T), mask.shape), kind="stable")
+    return np.asarray(index[inside][order])
 
 
 def fit(

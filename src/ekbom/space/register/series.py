@@ -26,6 +26,8 @@ Array = NDArray[np.float64]
 
 _ARM_MM = 60.0
 _STEPS = 4
+#: A step shorter than this (mm; turns at 60 mm) is the last of a round.
+_SHORT_MM = 2e-3
 
 
 def refine(
@@ -85,13 +87,19 @@ def refine(
             pose = out[k]
             for _ in range(_STEPS):
                 good = covered & (seen[row, :, 0] > 0)
-                pose = _step(world[good] - centre, seen[row, good, 1], mean[:, good], pose, centre)
+                pose, far = _step(
+                    world[good] - centre, seen[row, good, 1], mean[:, good], pose, centre
+                )
                 _see(frames[k], pose, world, seen[row])
+                if far < _SHORT_MM:
+                    break
             out[k] = pose
     return out
 
 
-def _step(arm: Array, values: Array, mean: Array, pose: Rigid, centre: Array) -> Rigid:
+def _step(
+    arm: Array, values: Array, mean: Array, pose: Rigid, centre: Array
+) -> tuple[Rigid, float]:
     base = np.column_stack([*mean[:, :, 0], np.ones(len(arm))])
     # Weights first, for the slopes of the explained frame.
     weight = _solve(base, values)
@@ -99,7 +107,7 @@ def _step(arm: Array, values: Array, mean: Array, pose: Rigid, centre: Array) ->
     design = np.column_stack([-np.cross(arm, slope) / _ARM_MM, -slope, base])
     step = _solve(design, values)[:6]
     change = Rigid.of([*(step[:3] / _ARM_MM), *step[3:]], centre)
-    return cast(Rigid, compose(pose, change))
+    return cast(Rigid, compose(pose, change)), float(np.sqrt((step**2).sum()))
 
 
 def _solve(design: Array, values: Array) -> Array:

@@ -12,6 +12,21 @@ from typing import Any
 Run = Callable[..., None]
 
 
+def serial(kernel: Callable[..., None], planes: int, *rest: Any) -> None:
+    """Run a kernel over all planes in this thread; a :data:`Run`.
+
+    Parameters
+    ----------
+    kernel : callable
+        The kernel.
+    planes : int
+        How many.
+    *rest
+        Its arguments before the planes.
+    """
+    kernel(*rest, 0, planes)
+
+
 @contextmanager
 def slabs(threads: int) -> Iterator[Run]:
     """Offer threads that share the planes of an image.
@@ -31,7 +46,7 @@ def slabs(threads: int) -> Iterator[Run]:
         that fill 0 to `planes`.
     """
     if threads <= 1:
-        yield lambda kernel, planes, *rest: kernel(*rest, 0, planes)
+        yield serial
         return
     with ThreadPoolExecutor(threads) as pool:
 

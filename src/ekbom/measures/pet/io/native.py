@@ -33,7 +33,7 @@ from ekbom.space.settings import SpaceSettings
 from ekbom.space.steps.given import Way, way_of
 from ekbom.space.template import SPACE
 from ekbom.space.transform import Rigid, Transform, compose
-from ekbom.space.warp import source_indices, warp, warp_labels
+from ekbom.space.warp import interpolate, source_indices, warp_labels
 
 Array = NDArray[np.float64]
 
@@ -122,8 +122,12 @@ def read_native(
         if not wanted:
             continue
         if moved[used]:
-            frame = warp(frame, grid, grid, poses[used], interpolation="cubic")
-        curves[:, used] = frame.ravel()[voxels] * (scan.to_kbq * scan.factor[used])
+            # Only where a curve is wanted: a tenth of the image.
+            index = source_indices(grid, grid, poses[used]).reshape(3, -1)[:, voxels]
+            seen_there = interpolate(frame, index, "cubic")
+        else:
+            seen_there = frame.ravel()[voxels]
+        curves[:, used] = seen_there * (scan.to_kbq * scan.factor[used])
         used += 1
     largest = float(np.nanmax(np.abs(curves))) if np.isfinite(curves).any() else 0.0
     if largest == 0.0:
