@@ -11,7 +11,7 @@ from ekbom.validate.pattern import SIX, bias_and_coverage, recover
 
 def test_the_study_in_memory_is_the_one_on_disk_and_its_estimates_hold(tmp_path):
     design = virtual.load("smoke")
-    table = recover(design, 3)
+    table = recover(design, 3, draws=10)
     made = virtual.make(design, tmp_path / "s", size="rois", seed=3)
     joined = made.joined().pivot_table(index="participant_id", columns="area", values="VT_seen")
     for area in SIX:
@@ -20,10 +20,13 @@ def test_the_study_in_memory_is_the_one_on_disk_and_its_estimates_hold(tmp_path)
         assert ((ratio > 0.85) & (ratio < 1.1)).all()
     scores = pd.read_csv(made.root / "phenotype/irls.tsv", sep="\t")["irls_total"]
     np.testing.assert_array_equal(table["irls"], scores)
-    bias, covered, asked = bias_and_coverage(table)
+    bias, covered, wide, asked = bias_and_coverage(table)
     assert -10 < bias < 3
     assert asked == 24
-    assert 0 <= covered <= 24
+    assert 0 <= covered <= wide <= 24
+    # the error of the blood can only widen an interval
+    for area in SIX:
+        assert (table[f"wide_{area}"] >= (table[f"high_{area}"] - table[f"low_{area}"]) / 2).all()
 
 
 def test_bias_and_coverage_by_hand():
@@ -31,5 +34,6 @@ def test_bias_and_coverage_by_hand():
     for area in SIX:
         columns |= {f"VT_{area}": [11.0], f"true_{area}": [10.0]}
         columns |= {f"low_{area}": [10.5 if area == "insula" else 9.0], f"high_{area}": [12.0]}
-    bias, covered, asked = bias_and_coverage(pd.DataFrame(columns))
-    assert (round(bias, 9), covered, asked) == (10.0, 5, 6)
+        columns |= {f"wide_{area}": [0.5 if area in ("insula", "caudate") else 1.5]}
+    bias, covered, wide, asked = bias_and_coverage(pd.DataFrame(columns))
+    assert (round(bias, 9), covered, wide, asked) == (10.0, 5, 4, 6)

@@ -16,9 +16,9 @@ from numpy.typing import NDArray
 
 from ekbom.errors import Refused
 from ekbom.virtual import bids, sidecars
-from ekbom.virtual.anatomy import draw_texture, label_table
-from ekbom.virtual.binding import Tissue, draw_tissue
-from ekbom.virtual.blood import Arterial, draw_samples
+from ekbom.virtual.anatomy import label_table
+from ekbom.virtual.binding import Tissue
+from ekbom.virtual.blood import Arterial
 from ekbom.virtual.cohort import Person
 from ekbom.virtual.design import Design, design_toml, load
 from ekbom.virtual.faults import known, plant
@@ -26,8 +26,8 @@ from ekbom.virtual.head import Head
 from ekbom.virtual.kinetics import time_grid
 from ekbom.virtual.missing import checked, drop
 from ekbom.virtual.seeds import stream
-from ekbom.virtual.shared import tissue_curves
-from ekbom.virtual.study import SIZES, VirtualStudy, arterial
+from ekbom.virtual.signals import blood_samples, person_texture, signals
+from ekbom.virtual.study import SIZES, VirtualStudy
 from ekbom.virtual.truth import StudyTruth, area_of, table_sidecar
 from ekbom.virtual.write import (
     write_curves,
@@ -181,12 +181,7 @@ def _person(scans: tuple[VirtualStudy, ...], person: Person) -> list[_Scan]:
     """Simulate and write all scans of one person."""
     first, out = scans[0], []
     design = first.design
-    texture = draw_texture(
-        stream(first.seed, person.index, "texture"),
-        design.scanner.texture_sd,
-        design.scanner.texture_fwhm_mm,
-        first.anatomy.grid,
-    )
+    texture = person_texture(first, person)
     head = write_head(first, person) if first.images and design.head is not None else None
     for study in scans:
         if head is not None and study.scan > 0:
@@ -200,28 +195,15 @@ def _person(scans: tuple[VirtualStudy, ...], person: Person) -> list[_Scan]:
 
 def _scan(study: VirtualStudy, person: Person, texture: Array, head: Head | None) -> _Scan:
     """Simulate and write one scan of one person."""
-    design, timing = study.design, study.timing
-    rng = stream(study.seed, person.index, "blood", study.scan)
-    dose = design.scanner.dose_MBq * float(np.exp(design.scanner.dose_cv * rng.standard_normal()))
-    blood = arterial(design, study.tracer, rng, dose, person.weight, person.sex)
-    t = time_grid(float(timing.end[-1]))
-    tissue = draw_tissue(
-        study.seed, person, study.sources, design.binding, study.tracer.kinetics, study.about,
-        study.scan, study.dopamine,
-    )  # fmt: skip
-    curves = tissue_curves(
-        tissue.rates, blood, timing, design.scanner.vB, shared=study.shared_physics
-    )
+    true_signals = signals(study, person)
+    blood, tissue, curves = true_signals.blood, true_signals.tissue, true_signals.curves
     voxels = study.mixing.voxels
     if head is not None:
         where = native_place(study, head, texture)
         seen, true, voxels = where.mixing(len(label_table(study.sources)))
     else:
         seen, true = study.mixing.matrices(texture)
-    samples = draw_samples(
-        stream(study.seed, person.index, "samples", study.scan), blood, design.blood, timing.decay
-    )
-    write_raw(study, person, dose, samples)
+    write_raw(study, person, true_signals.dose_MBq, blood_samples(study, person, blood))
     scan_rng = stream(study.seed, person.index, "scan", study.scan)
     if head is not None:
         motion = stream(study.seed, person.index, "motion", study.scan)
@@ -230,11 +212,11 @@ def _scan(study: VirtualStudy, person: Person, texture: Array, head: Head | None
         write_image(study, person, curves, texture, tissue, scan_rng)
     else:
         write_curves(study, person, curves, seen, scan_rng)
-    write_true_curves(study, person, curves, blood, t)
+    write_true_curves(study, person, curves, blood, time_grid(float(study.timing.end[-1])))
     return _Scan(
         study,
         person,
-        dose,
+        true_signals.dose_MBq,
         blood,
         tissue,
         np.einsum("ls,s->l", true, tissue.VT),

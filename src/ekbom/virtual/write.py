@@ -19,7 +19,8 @@ from ekbom.virtual.cohort import (
     Person,
 )
 from ekbom.virtual.plans import plan_text
-from ekbom.virtual.scanner import dynamic_image, noisy_labels, seen_weights
+from ekbom.virtual.scanner import dynamic_image, seen_weights
+from ekbom.virtual.signals import label_curves
 from ekbom.virtual.study import VirtualStudy
 
 Array = NDArray[np.float64]
@@ -82,15 +83,7 @@ def write_curves(
     rng : numpy.random.Generator
         Stream of the scan.
     """
-    floor = study.design.scanner.noise_floor * np.einsum("s,sf->f", study.share, curves)
-    noisy = noisy_labels(
-        rng,
-        np.einsum("ls,sf->lf", seen, curves),
-        floor,
-        study.noise,
-        study.mixing.noise,
-        study.timing,
-    )
+    noisy = label_curves(study, seen, curves, rng)
     folder = study.root / "derivatives" / "ekbom-sim" / study.folder(person)
     stem = f"{study.stem(person)}_desc-{SEGMENTATION}"
     table: dict[str, Any] = {

@@ -92,6 +92,7 @@ def fit_input(
     plasma_over_blood: float | None = None,
     extrapolate: bool = False,
     needs_whole_blood: bool = True,
+    compare: bool = True,
 ) -> InputFit:
     """Make the input function of one scan.
 
@@ -117,6 +118,9 @@ def fit_input(
         Permit blood that ends more than a tenth of the scan before the scan.
     needs_whole_blood : bool
         Whether a blood volume term will be used.
+    compare : bool
+        Fit the forms that were not asked for as well, for the tables of candidates and
+        for :func:`ekbom.measures.pet.blood_draws.draw_inputs`; they take most of the time.
 
     Returns
     -------
@@ -136,7 +140,7 @@ def fit_input(
     end = float(frames.end[-1])
     _check_length(blood, end, float(frames.end[-1] - frames.start[0]), extrapolate, notes)
 
-    chosen, parent_fits = _parent(blood, parent, parent_f0)
+    chosen, parent_fits = _parent(blood, parent, parent_f0, compare)
     samples_t = blood.time_p
     samples = blood.plasma if chosen is None else blood.plasma * chosen.at(samples_t)
 
@@ -152,6 +156,8 @@ def fit_input(
             expected=", ".join((*plasma_models.CHOICES, "auto")),
         )
     for name in plasma_models.FORMS:
+        if not (compare or plasma in (name, "auto")):
+            continue
         try:
             candidates[name] = fit_curve(name, samples_t, samples, end)
         except Refused:
@@ -333,7 +339,7 @@ def _check_length(
 
 
 def _parent(
-    blood: BloodData, parent: str, f0: float | None
+    blood: BloodData, parent: str, f0: float | None, compare: bool
 ) -> tuple[ParentFit | None, list[ParentFit]]:
     if blood.plasma_is_parent:
         return None, []
@@ -355,6 +361,9 @@ def _parent(
             found=repr(parent),
             expected=", ".join(parent_models.CHOICES),
         )
+    if parent == "interpolate" and not compare:
+        line = parent_models.interpolate(blood.time_f, blood.parent_fraction)
+        return line, [line]
     fits = parent_models.candidates(blood.time_f, blood.parent_fraction, f0=f0)
     return parent_models.choose(fits, parent), fits
 
