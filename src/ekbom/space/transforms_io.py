@@ -167,13 +167,30 @@ def field_image_bytes(warp: Warp) -> bytes:
     """
     import gzip
 
+    return gzip.compress(field_bytes(warp), compresslevel=6, mtime=0)
+
+
+def field_bytes(warp: Warp) -> bytes:
+    """Return the same as :func:`field_image_bytes` before it is compressed.
+
+    Parameters
+    ----------
+    warp : Warp
+        The field.
+
+    Returns
+    -------
+    bytes
+        ``.nii``.
+    """
     vectors = (warp.displacement * [-1.0, -1.0, 1.0]).astype(np.float32)
     image = nib.Nifti1Image(vectors[:, :, :, None, :], warp.grid.affine)
     image.set_sform(warp.grid.affine, code=1)
     image.set_qform(warp.grid.affine, code=1)
     image.header.set_intent("vector")
     image.header.set_xyzt_units("mm")
-    return gzip.compress(image.to_bytes(), compresslevel=6, mtime=0)
+    out: bytes = image.to_bytes()
+    return out
 
 
 def write_x5(transform: Transform, path: str | Path) -> None:

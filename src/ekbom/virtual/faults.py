@@ -132,9 +132,7 @@ def _sides(folder: Path, stem: str) -> Path:
     raw = gzip.decompress(path.read_bytes())
     shape = np.frombuffer(raw[40:56], "<i2")[1:5]
     data = np.frombuffer(raw[352:], "<i2").reshape(shape, order="F")[::-1]
-    bids.write_bytes(
-        path, gzip.compress(raw[:352] + data.tobytes(order="F"), compresslevel=1, mtime=0)
-    )
+    bids.write_bytes(path, bids.zipped(raw[:352] + data.tobytes(order="F")))
     return path
 
 

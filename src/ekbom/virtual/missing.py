@@ -225,7 +225,7 @@ def _cut(root: Path, stem: str, folder: Path, lost: int) -> None:
         shape = np.frombuffer(bytes(raw[42:50]), "<i2").astype(int)
         raw[48:50] = np.array([shape[3] - lost], "<i2").tobytes()
         end = 352 + 2 * int(np.prod(shape[:3])) * (shape[3] - lost)
-        bids.write_bytes(image, gzip.compress(bytes(raw[:end]), compresslevel=1, mtime=0))
+        bids.write_bytes(image, bids.zipped(bytes(raw[:end])))
     derived = root / "derivatives" / "ekbom-sim" / folder
     for path in derived.glob(f"{stem}_*_tacs.tsv"):
         names, rows = table(path)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.space.transform import Rigid
-from ekbom.space.transforms_io import field_image_bytes, itk_text_bytes
+from ekbom.space.transforms_io import field_bytes, itk_text_bytes
 from ekbom.virtual import bids, sidecars
 from ekbom.virtual.anatomy import FWHM_PER_SIGMA, label_table, noise_gain
 from ekbom.virtual.binding import Tissue
@@ -68,9 +68,9 @@ def write_head(study: VirtualStudy, person: Person) -> Head:
     there = f"{label}_from-{TEMPLATE}_to-T1w_mode-image"
     back = f"{label}_from-T1w_to-{TEMPLATE}_mode-image"
     bids.write_bytes(true / f"{there}_desc-affine_xfm.txt", itk_text_bytes(head.affine))
-    bids.write_bytes(true / f"{there}_desc-warp_xfm.nii.gz", field_image_bytes(head.warp))
+    bids.write_bytes(true / f"{there}_desc-warp_xfm.nii.gz", bids.zipped(field_bytes(head.warp)))
     bids.write_bytes(true / f"{back}_desc-affine_xfm.txt", itk_text_bytes(head.affine.inverse()))
-    bids.write_bytes(true / f"{back}_desc-warp_xfm.nii.gz", field_image_bytes(head.unwarp))
+    bids.write_bytes(true / f"{back}_desc-warp_xfm.nii.gz", bids.zipped(field_bytes(head.unwarp)))
     source = [f"bids::{place}/{label}_T1w.nii.gz"]
     bids.write_json(
         true / f"{there}_xfm.json",
