@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 
 from ekbom.space.grid import Grid
-from ekbom.space.template import Template, template
+from ekbom.space.template import template
 from ekbom.space.transform import Transform
 from ekbom.virtual.anatomy import _LABEL_CORTEX, _LABEL_NUCLEUS, FWHM_PER_SIGMA
 from ekbom.virtual.head import CENTRE
 from ekbom.virtual.regions import Source, ellipsoids
+from ekbom.virtual.tissue_points import Tissue, tissue_at
 
 Array = NDArray[np.float64]
 
@@ -27,24 +28,6 @@ Array = NDArray[np.float64]
 FINE = 2.0
 #: Field of view of the PET image, mm.
 _PET_FIELD = (208.0, 248.0, 208.0)
-
-
-@dataclass(frozen=True, eq=False)
-class Tissue:
-    """Tissue of some points.
-
-    Parameters
-    ----------
-    grey, white, csf : (N,) array
-        Shares, sum at most 1.
-    region : (N,) array of int
-        Index of the ellipsoid plus one, negative on the left side, 0 outside all.
-    """
-
-    grey: Array
-    white: Array
-    csf: Array
-    region: NDArray[np.int16]
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,61 +112,6 @@ def centred(field: tuple[float, float, float], resolution: float) -> Grid:
     affine = np.diag([resolution, resolution, resolution, 1.0])
     affine[:3, 3] = CENTRE - resolution * (np.array(shape) - 1.0) / 2.0
     return Grid((shape[0], shape[1], shape[2]), affine)
-
-
-def tissue_at(points: Array, base: Template) -> Tissue:
-    """Return the tissue of points of the template.
-
-    Parameters
-    ----------
-    points : (N, 3) array
-        Template mm.
-    base : Template
-        At any resolution.
-
-    Returns
-    -------
-    Tissue
-        CSF is what is left inside the brain mask.
-    """
-    index = base.grid.to_index(points).T
-    grey, white, brain = (
-        ndimage.map_coordinates(
-            np.asarray(image, dtype=np.float32), index, order=1, mode="grid-constant", cval=0.0
-        ).astype(np.float64)
-        for image in (base.grey, base.white, base.brain)
-    )
-    # a point outside the mask holds nothing; shares never exceed 1
-    grey, white = grey * brain, white * brain
-    over = np.maximum(grey + white, 1.0)
-    grey, white = grey / over, white / over
-    csf = np.clip(brain - grey - white, 0.0, None)
-    return Tissue(grey, white, csf, region_at(points))
-
-
-def region_at(points: Array) -> NDArray[np.int16]:
-    """Return the region of points of the template.
-
-    Parameters
-    ----------
-    points : (N, 3) array
-        Template mm.
-
-    Returns
-    -------
-    (N,) array of int16
-        Place of the ellipsoid in its list plus one, negative on the left; 0 outside.
-    """
-    out = np.zeros(len(points), dtype=np.int16)
-    across = np.abs(points[:, 0])
-    for k, region in enumerate(ellipsoids(), start=1):
-        cx, cy, cz = region.centre
-        rx, ry, rz = region.radii
-        near = np.flatnonzero((np.abs(points[:, 1] - cy) < ry) & (out == 0))
-        inside = ((across[near] - cx) / rx) ** 2 + ((points[near, 1] - cy) / ry) ** 2
-        inside += ((points[near, 2] - cz) / rz) ** 2
-        out[near[inside <= 1.0]] = k
-    return np.where(points[:, 0] < 0, -out, out).astype(np.int16)
 
 
 def place(

@@ -10,8 +10,9 @@ from ekbom.space.template import template
 from ekbom.space.transform import Transform
 from ekbom.virtual.design import T1
 from ekbom.virtual.head import CENTRE
-from ekbom.virtual.native import centred, near_brain, tissue_at
+from ekbom.virtual.native import centred, near_brain
 from ekbom.virtual.regions import Source, ellipsoids
+from ekbom.virtual.tissue_points import tissue_at
 
 Array = NDArray[np.float64]
 

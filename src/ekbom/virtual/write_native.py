@@ -261,7 +261,8 @@ def _frames(
     rng: np.random.Generator,
 ) -> NDArray[np.float32]:
     scanner, grid = study.design.scanner, where.grid
-    out = np.empty((*grid.shape, curves.shape[1]), dtype=np.float32)
+    # frames lie one behind the other, as in the file
+    out = np.empty((*grid.shape, curves.shape[1]), dtype=np.float32, order="F")
     relative = study.timing.relative_sd()
     sigma = scanner.psf_fwhm_mm / FWHM_PER_SIGMA / np.asarray(grid.voxel_size)
     gain = noise_gain(scanner.psf_fwhm_mm, grid)
