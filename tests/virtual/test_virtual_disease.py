@@ -14,7 +14,8 @@ from ekbom.study.index import Study
 from ekbom.virtual import recruits
 from ekbom.virtual.binding import draw_tissue
 from ekbom.virtual.cohort import draw_cohort
-from ekbom.virtual.design import Scale, design_toml, parse
+from ekbom.virtual.design import design_toml, parse
+from ekbom.virtual.design_parts import Scale
 from ekbom.virtual.study import VirtualStudy
 
 

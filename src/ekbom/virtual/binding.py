@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from ekbom.errors import Refused
 from ekbom.measures.pet.tracers import KineticSet
 from ekbom.virtual.cohort import Person
-from ekbom.virtual.design import Binding
+from ekbom.virtual.design_parts import Binding
 from ekbom.virtual.kinetics import Rates
 from ekbom.virtual.regions import Source
 from ekbom.virtual.seeds import stream

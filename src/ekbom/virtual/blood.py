@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.measures.pet.tracers import InputShape, ParentFraction
-from ekbom.virtual.design import Blood
+from ekbom.virtual.design_parts import Blood
 
 Array = NDArray[np.float64]
 

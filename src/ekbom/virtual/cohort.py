@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
-from ekbom.virtual.design import Cohort, Design, Scale
+from ekbom.virtual.design import Design
+from ekbom.virtual.design_parts import Cohort, Scale
 from ekbom.virtual.seeds import stream
 
 #: Items of the scales that are published with their number and range only.

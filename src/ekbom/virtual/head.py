@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ekbom.space.grid import Grid
 from ekbom.space.transform import Affine, Chain, Rigid, Transform, Warp, jacobian, rotation
-from ekbom.virtual.design import Head as Settings
+from ekbom.virtual.design_parts import Head as Settings
 
 Array = NDArray[np.float64]
 
@@ -85,7 +85,7 @@ def draw_head(rng: np.random.Generator, settings: Settings, age: float) -> Head:
     ----------
     rng : numpy.random.Generator
         Stream of the person's head.
-    settings : ekbom.virtual.design.Head
+    settings : ekbom.virtual.design_parts.Head
         Spreads.
     age : float
         Years; ventricles grow with it.
@@ -128,7 +128,7 @@ def draw_position(rng: np.random.Generator, settings: Settings) -> Rigid:
     ----------
     rng : numpy.random.Generator
         Stream.
-    settings : ekbom.virtual.design.Head
+    settings : ekbom.virtual.design_parts.Head
         Spreads.
 
     Returns

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from ekbom.space.grid import Grid
 from ekbom.space.transform import Rigid
-from ekbom.virtual.design import Head as Settings
+from ekbom.virtual.design_parts import Head as Settings
 from ekbom.virtual.head import CENTRE
 from ekbom.virtual.spline import spline_at
 
@@ -25,7 +25,7 @@ def draw_motion(rng: np.random.Generator, settings: Settings, end: Array) -> tup
     ----------
     rng : numpy.random.Generator
         Stream of the person's motion.
-    settings : ekbom.virtual.design.Head
+    settings : ekbom.virtual.design_parts.Head
         SD at the end of the scan, jumps.
     end : (F,) array
         End of each frame, min.

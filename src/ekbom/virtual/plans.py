@@ -9,6 +9,8 @@ from ekbom.virtual.study import SIZES
 
 #: Heading of the part of the plan that speaks of space.
 _SPACE = "[space]\n"
+#: The line of the plan that speaks of the input function.
+_INPUT = 'input = "interpolate"\n'
 
 
 def plan_text(size: str, design: Design | None = None) -> str:
@@ -33,6 +35,9 @@ def plan_text(size: str, design: Design | None = None) -> str:
         )
     folder = resources.files("ekbom.virtual") / "plans"
     text = (folder / "regions.toml").read_text("utf-8")
+    if design is not None and design.opioid is not None:
+        # the model study: what becomes of the blood is carried to V_T
+        text = text.replace(_INPUT, _INPUT + (folder / "blood.toml").read_text("utf-8"))
     resolution = SIZES[size]
     if resolution is not None:
         text += (folder / "voxels.toml").read_text("utf-8")

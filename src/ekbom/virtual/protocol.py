@@ -10,7 +10,8 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from ekbom.errors import Refused
-from ekbom.virtual.design import Groups, _toml
+from ekbom.virtual.design_parts import Groups
+from ekbom.virtual.toml_text import toml_text
 
 _FOLDER = "protocols"
 
@@ -290,6 +291,4 @@ def protocol_toml(design: Protocol) -> str:
     str
         TOML that :func:`parse_protocol` reads back to the same design.
     """
-    lines: list[str] = []
-    _toml(design.model_dump(exclude_none=True), [], lines)
-    return "\n".join(lines) + "\n"
+    return toml_text(design.model_dump(exclude_none=True))

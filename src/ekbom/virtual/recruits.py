@@ -29,7 +29,8 @@ from scipy.special import ndtr, ndtri
 from ekbom.disease import cohort as model
 from ekbom.disease.simulate import simulate, state_index
 from ekbom.errors import Refused
-from ekbom.virtual.design import Design, Scale
+from ekbom.virtual.design import Design
+from ekbom.virtual.design_parts import Scale
 
 Array = NDArray[np.float64]
 

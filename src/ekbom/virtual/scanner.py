@@ -10,7 +10,7 @@ from scipy import ndimage, sparse
 
 from ekbom.measures.pet.tracers import Tracer
 from ekbom.virtual.anatomy import FWHM_PER_SIGMA, Anatomy, blur, noise_gain
-from ekbom.virtual.design import Scanner
+from ekbom.virtual.design_parts import Scanner
 
 Array = NDArray[np.float64]
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from ekbom import __version__
 from ekbom.measures.pet.tracers import Tracer
-from ekbom.virtual.design import T1, Design
+from ekbom.virtual.design import Design
+from ekbom.virtual.design_parts import T1
 from ekbom.virtual.scanner import Timing
 
 BIDS_VERSION = "1.10.0"

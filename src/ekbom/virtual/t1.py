@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ekbom.space.grid import Grid
 from ekbom.space.template import template
 from ekbom.space.transform import Transform
-from ekbom.virtual.design import T1
+from ekbom.virtual.design_parts import T1
 from ekbom.virtual.head import CENTRE
 from ekbom.virtual.native import centred, near_brain
 from ekbom.virtual.regions import Source, ellipsoids

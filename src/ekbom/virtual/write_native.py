@@ -14,7 +14,7 @@ from ekbom.virtual import bids, sidecars
 from ekbom.virtual.anatomy import FWHM_PER_SIGMA, label_table, noise_gain
 from ekbom.virtual.binding import Tissue
 from ekbom.virtual.cohort import Person
-from ekbom.virtual.design import Head as HeadSettings
+from ekbom.virtual.design_parts import Head as HeadSettings
 from ekbom.virtual.head import Head, draw_head, draw_position
 from ekbom.virtual.motion import draw_motion, motion_table, moved
 from ekbom.virtual.native import Place, near_brain, place
@@ -104,7 +104,7 @@ def lie_again(rng: np.random.Generator, head: Head, settings: HeadSettings) -> H
         Stream of the head in that scan.
     head : Head
         In the first scan.
-    settings : ekbom.virtual.design.Head
+    settings : ekbom.virtual.design_parts.Head
         Spreads.
 
     Returns
