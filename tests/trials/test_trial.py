@@ -86,6 +86,24 @@ def test_estimates_are_without_bias_and_intervals_cover():
         assert 0.91 < cover < 0.985
 
 
+def test_people_with_few_movements_are_not_taken_and_the_baseline_is_another_night():
+    asked = design(n=2000, irls_least=0, plms_least=20, endpoints=["irls_change"], findings={})
+    assert asked.nights == {"plms"}
+    found = made(asked, 0.3)
+    nights = found.start.plms
+    share = (nights >= 20).mean(axis=1)  # chance of each patient to be taken
+    one = conduct(asked, found, np.random.default_rng(3))
+    taken = np.bincount(one.person, minlength=share.size)
+    assert not taken[share == 0].any()
+    got = np.average(share, weights=taken)
+    assert got == pytest.approx((share**2).sum() / share.sum(), abs=0.02)
+    with_movements = design(n=2000, irls_least=0, plms_least=20, findings={}, endpoints=["plms"])
+    again = conduct(with_movements, found, np.random.default_rng(3)).values["plms"][:, 0]
+    assert again.min() < 20 < again.mean()
+    with pytest.raises(Refused, match="plms_least"):
+        conduct(asked.model_copy(update={"plms_least": 99.9}), found, np.random.default_rng(3))
+
+
 def test_sample_size_is_that_of_the_closed_form():
     asked = design(n=80, endpoints=["vas"], dropout=0.0, irls_least=0, findings={})
     found = made(asked, 0.35)

@@ -92,8 +92,9 @@ def respond(
     tell = say or (lambda text: None)
     tell(f"drawing {people} patients")
     pool = _eligible(draw_pool(seed, people, 0, (18, 85), 0.6), design)
-    moves = {"plms", "plmw"} & set(design.endpoints)
-    start = _visit(pool, pool.people.cohort, [], moves, [seed, 0])
+    start = _visit(pool, pool.people.cohort, [], set(design.nights), [seed, 0])
+    # the nights of screening are before treatment; later ones are made for endpoints alone
+    moves = set(design.nights & set(design.endpoints))
     arms: dict[tuple[str, int], Visit] = {}
     sequences: dict[tuple[str, int], Visit] = {}
     if design.design == "crossover":

@@ -142,7 +142,7 @@ def conduct(
 def _screen(
     design: TrialDesign, found: Responses, rng: np.random.Generator, size: int
 ) -> tuple[NDArray[np.int64], Array]:
-    """Ask patients of the pool until enough are severe enough; return who, and what they said."""
+    """Screen patients of the pool until there are enough; return who, and the score they said."""
     pool = found.pool
     who: list[NDArray[np.int64]] = []
     said: list[Array] = []
@@ -151,13 +151,20 @@ def _screen(
         rows = rng.integers(0, len(pool), 2 * size)
         told = co.irls(visit_z(rng, found.start.table["z"][rows], False), pool.cut, rng)
         ok = told >= design.irls_least
+        if design.plms_least is not None:
+            ok &= _told("plms", found.start, rows, found, rng, False) >= design.plms_least
         who.append(rows[ok])
         said.append(told[ok])
         have += int(ok.sum())
         if have >= size:
             return np.concatenate(who)[:size], np.concatenate(said)[:size]
-    raise Refused("Hardly any virtual patient is as severe as the trial asks.", field="irls_least",
-                  found=design.irls_least, expected="a lower bound")  # fmt: skip
+    asked = {"irls_least": design.irls_least, "plms_least": design.plms_least}
+    raise Refused(
+        "Hardly any virtual patient is as severe as the trial asks.",
+        field=", ".join(name for name, bound in asked.items() if bound),
+        found=", ".join(f"{bound:g}" for bound in asked.values() if bound),
+        expected="lower bounds",
+    )
 
 
 def _dealt(rng: np.random.Generator, n: int, shares: tuple[float, ...]) -> NDArray[np.int64]:

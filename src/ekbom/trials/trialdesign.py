@@ -85,6 +85,9 @@ class TrialDesign(BaseModel):
     arms : mapping of str to Arm
     irls_least : int
         Severity at screening.
+    plms_least : float or None
+        Periodic leg movements in an hour of sleep, in a night of screening; the baseline of
+        movements is another night.
     ferritin_below : float or None
         ug/L, or transferrin saturation below 20 %.
     baseline : {"screening", "fresh"}
@@ -111,6 +114,7 @@ class TrialDesign(BaseModel):
     reference: str
     arms: dict[str, Arm] = Field(min_length=2)
     irls_least: int = Field(default=0, ge=0, le=39)
+    plms_least: float | None = Field(default=None, ge=0, le=100)
     ferritin_below: float | None = Field(default=None, gt=0)
     baseline: Literal["screening", "fresh"] = "screening"
     dropout: float = Field(default=0.0, ge=0, lt=0.8)
@@ -146,6 +150,12 @@ class TrialDesign(BaseModel):
         if self.design == "crossover" and "responder" in self.endpoints:
             raise ValueError("responders of a crossover are not analysed here")
         return self
+
+    @property
+    def nights(self) -> frozenset[str]:
+        """What is read from recordings of movements, ``plms`` in sleep and ``plmw`` awake."""
+        asked = {"plms"} if self.plms_least is not None else set()
+        return frozenset(asked | ({"plms", "plmw"} & set(self.endpoints)))
 
     @property
     def others(self) -> tuple[str, ...]:
