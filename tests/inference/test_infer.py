@@ -179,3 +179,15 @@ def test_ten_thousand_with_progress_interrupt_and_resume(tmp_path, capsys, monke
         assert first == (tmp_path / "parts" / name).read_bytes(), name
     about = json.loads((tmp_path / "one" / "answer.json").read_text())["meta"]
     assert (about["permutations"], about["possible"]) == (10_000, 184_756)
+
+
+def test_an_answer_has_a_report_and_report_makes_it_again(listed, capsys):
+    assert _ask(listed, "out") == 0
+    page = listed / "out" / "report.html"
+    assert str(page) in capsys.readouterr().out
+    first = page.read_bytes()
+    for part in (b"Report of an answer", b"rls - control", b"<svg", b"10 people"):
+        assert part in first
+    page.unlink()
+    assert call(["report", str(listed / "out")]) == 0
+    assert page.read_bytes() == first

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.console import Console
 
 Several = Parameter(consume_multiple=True)
 
@@ -117,6 +116,7 @@ def ask(
     labels
         Label image with its table beside it.
     """
+    from ekbom.cli.told import told
     from ekbom.study.asktable import ask_table, question_from
 
     given = {
@@ -132,7 +132,5 @@ def ask(
         listed, asked, out, given={k: v for k, v in more.items() if v is not None},
         unit=unit, space=space, mask=mask, labels=labels,
     )  # fmt: skip
-    shown = Console(highlight=False, soft_wrap=True)
-    shown.print(answer.methods + "\n\n" + answer.results, markup=False)
-    shown.print(f"written to {out}", markup=False)
+    told(answer, out)
     return 0

@@ -63,6 +63,7 @@ def infer(
     workers
         Threads; all cores by default. The answer does not depend on them.
     """
+    from ekbom.cli.told import told
     from ekbom.study.elsewhere import Asked, settings_from
     from ekbom.study.elsewhere import infer as answer_it
 
@@ -79,7 +80,5 @@ def infer(
 
     asked = Asked(listed, model, test, space, unit, outcome, mask, labels)
     answer = answer_it(asked, chosen, out, workers=workers, tell=tell)
-    shown = Console(highlight=False, soft_wrap=True)
-    shown.print(answer.methods + "\n\n" + answer.results, markup=False)
-    shown.print(f"written to {out}", markup=False)
+    told(answer, out)
     return 0

@@ -240,11 +240,12 @@ def _bounds(about: _About) -> str:
 def _methods(about: _About, grid: Grid | None = None) -> str:
     q, alpha = about.question, about.settings.alpha
     out = [
-        f"{about.outcome} ({q.unit}) of {q.model.n} participants was modelled by least squares as "
-        f"`{q.design.formula}`. Equivalence of `{q.effect.name}` ({q.effect.meaning}) within "
-        f"bounds set in the plan ({_bounds(about)}) was tested by two one-sided tests at "
-        f"{alpha:g} each with {q.model.df} residual degrees of freedom, which is to ask whether "
-        f"the {about.percent} % interval lies between the bounds."
+        f"{words.named(about.outcome, q.unit)} of {q.model.n} participants was modelled by "
+        f"least squares as `{q.design.formula}`. Equivalence of `{q.effect.name}` "
+        f"({q.effect.meaning}) within bounds set in the plan ({_bounds(about)}) was "
+        f"tested by two one-sided tests at {alpha:g} each with {q.model.df} residual degrees "
+        f"of freedom, which is to ask whether the {about.percent} % interval lies "
+        "between the bounds."
     ]
     if about.ask.bounds_in == "g":
         out.append("The interval of the standardised effect inverts the noncentral t distribution.")

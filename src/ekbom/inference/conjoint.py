@@ -285,9 +285,9 @@ def _methods(
     q = questions[0]
     listed = ", ".join(f"`{one.effect.name}`" for one in questions)
     out = [
-        f"{outcome} ({q.unit}) of {q.model.n} participants was modelled by least squares as "
-        f"`{q.design.formula}`. The least t of {listed} was tested ({settings.sign}; effects that "
-        "do not share a direction count as 0)."
+        f"{words.named(outcome, q.unit)} of {q.model.n} participants was modelled by least "
+        f"squares as `{q.design.formula}`. The least t of {listed} was tested "
+        f"({settings.sign}; effects that do not share a direction count as 0)."
     ]
     if ask.null == "conjunction":
         out.append(

@@ -11,7 +11,7 @@ from ekbom.inference.covariance import WORDS
 from ekbom.inference.kinds import Ask
 from ekbom.inference.named import Effect
 from ekbom.inference.settings import Settings
-from ekbom.inference.words import count, number, p_text
+from ekbom.inference.words import amount, count, named, number, p_text
 from ekbom.nouns import Column
 
 FEW = 20
@@ -48,7 +48,7 @@ def methods(facts: Facts) -> str:
     name = "a mixed model for repeated measures" if structures == ["unstructured"] else (
         "a linear mixed model")  # fmt: skip
     out = [
-        f"{facts.outcome} ({facts.unit}) of {people} participants at "
+        f"{named(facts.outcome, facts.unit)} of {people} participants at "
         f"{count(len(facts.seen), 'visit')} ({', '.join(facts.seen)}) was analysed by {name}, "
         f"`{ask.formula}`, fitted by restricted maximum likelihood; the effect tested was "
         f"`{asked.name}` ({asked.meaning})."
@@ -86,7 +86,7 @@ def results(facts: Facts, warnings: list[str]) -> str:
             stat = f"F({int(row['df1'])}, {row['df']:.1f}) = {row['F']:.2f}"
         else:
             stat = (
-                f"{number(row['effect'])} {facts.effect_unit} ({percent} % CI "
+                f"{amount(row['effect'], facts.effect_unit)} ({percent} % CI "
                 f"{number(row['ci_low'])} to {number(row['ci_high'])}), "
                 f"t({row['df']:.1f}) = {row['t']:.2f}"
             )

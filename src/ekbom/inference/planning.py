@@ -308,9 +308,9 @@ def _methods(
     what = "voxels" if maps else "regions"
     q = question
     out = [
-        f"What `{q.effect.name}` in {outcome} ({q.unit}) could be found by `{q.design.formula}` "
-        f"with {q.model.n} participants and {q.model.df} residual degrees of freedom was computed "
-        f"at alpha {settings.alpha:g} ({settings.sign})."
+        f"What `{q.effect.name}` in {words.named(outcome, q.unit)} could be found by "
+        f"`{q.design.formula}` with {q.model.n} participants and {q.model.df} residual degrees of "
+        f"freedom was computed at alpha {settings.alpha:g} ({settings.sign})."
     ]
     if v > 1:
         out.append(

@@ -99,6 +99,29 @@ def p_text(p: float) -> str:
     return f"{p:.4f}" if p < 0.001 else f"{p:.3f}"
 
 
+def named(outcome: str, unit: str) -> str:
+    """Return what was measured with its unit; numbers without one (``1``) stand alone.
+
+    Examples
+    --------
+    >>> named("V_T", "mL/cm3"), named("the map", "1")
+    ('V_T (mL/cm3)', 'the map')
+    """
+    return outcome if unit == "1" else f"{outcome} ({unit})"
+
+
+def amount(value: float, unit: str) -> str:
+    """Return a number with its unit.
+
+    Examples
+    --------
+    >>> amount(2.5, "mL/cm3"), amount(2.5, "1"), amount(2.5, "1 per unit of age")
+    ('2.50 mL/cm3', '2.50', '2.50 per unit of age')
+    """
+    unit = "" if unit == "1" else unit.removeprefix("1 ")
+    return f"{number(value)} {unit}" if unit else number(value)
+
+
 def number(value: float, digits: int = 3) -> str:
     """Return a number with so many significant digits, without an exponent where possible."""
     if not math.isfinite(value):
@@ -119,7 +142,7 @@ def methods(facts: Facts, search: str = "") -> str:
     if design.repeated:
         who += f" with {design.n} scans"
     out = [
-        f"{facts.outcome} ({q.unit}) of {who} was modelled by least squares as "
+        f"{named(facts.outcome, q.unit)} of {who} was modelled by least squares as "
         f"`{design.formula}`; the effect tested was `{asked.name}` ({asked.meaning})."
     ]
     if made.stratum == "within":
@@ -236,7 +259,7 @@ def reliability_words(frame: pd.DataFrame, meta: Mapping[str, Any]) -> tuple[str
     percent = round(100 * float(meta["interval"]))
     sessions: Sequence[str] = meta["sessions"]
     methods = (
-        f"Reliability of {meta['outcome']} ({meta['unit']}) was estimated from {meta['n']} "
+        f"Reliability of {named(meta['outcome'], meta['unit'])} was estimated from {meta['n']} "
         f"participants with {len(sessions)} sessions ({', '.join(sessions)}). Test-retest "
         "variability is the mean over participants of |a - b| / ((a + b) / 2), with a percentile "
         f"bootstrap interval over participants ({meta['bootstrap']} draws, seed {meta['seed']}). "
@@ -279,7 +302,7 @@ def sentence(row: pd.Series[Any], q: Question, column: str) -> str:
         return f"{stat}, p = {p_text(row[column])}, uncorrected {p_text(row['p'])}"
     percent = round(100 * q.settings.interval)
     text = (
-        f"{number(row['effect'])} {row['unit']} ({percent} % CI {number(row['ci_low'])} to "
+        f"{amount(row['effect'], row['unit'])} ({percent} % CI {number(row['ci_low'])} to "
         f"{number(row['ci_high'])}), t({int(row['df'])}) = {row['t']:.2f}, "
         f"p = {p_text(row[column])}, uncorrected {p_text(row['p'])}"
     )

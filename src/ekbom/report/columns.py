@@ -57,7 +57,7 @@ def alpha_of(answer: Answered) -> float:
 
 def unit_of(answer: Answered) -> str:
     """Return the unit of the outcome in Unicode."""
-    value = answer.about.get("unit")
+    value = nested(answer.about, "unit")
     frame = answer.table("regions")
     if not isinstance(value, str) and "unit" in frame and len(frame):
         value = str(frame["unit"].iloc[0])

@@ -20,6 +20,8 @@ from ekbom.errors import Refused
 
 #: End of the effect's slug in the answer without scans that needed a permission.
 WITHOUT = "WithoutPermitted"
+#: What the folder of a single answer holds.
+LONE = "answer.json"
 
 _WORDS = frozenset(
     {"participant_id", "session_id", "run_id", "measure", "region", "parameter", "unit", "method"}
@@ -99,7 +101,7 @@ class Output:
 
     @classmethod
     def open(cls, root: str | Path) -> Output:
-        """Open a folder that ``ekbom run`` has written.
+        """Open a folder that ``ekbom run``, ``infer`` or ``ask`` has written.
 
         Parameters
         ----------
@@ -124,7 +126,7 @@ class Output:
                 expected="a folder written by `ekbom run`",
                 mend="give the OUT folder of a run",
             )
-        known = ("measures.tsv", "refused.tsv", "plan.json", "plan.toml", "group")
+        known = ("measures.tsv", "refused.tsv", "plan.json", "plan.toml", "group", LONE)
         if not any((root / name).exists() for name in known):
             raise Refused(
                 "This folder holds nothing to report.",
@@ -134,6 +136,11 @@ class Output:
                 mend="give the OUT folder of a run, not the data set",
             )
         return cls(root)
+
+    @property
+    def lone(self) -> bool:
+        """Whether the folder holds one answer, with no study around it."""
+        return (self.root / LONE).is_file()
 
     @cached_property
     def description(self) -> dict[str, Any]:
@@ -168,6 +175,8 @@ class Output:
     @cached_property
     def answers(self) -> tuple[Answered, ...]:
         """All answers, in the order of the plan, then of their names."""
+        if self.lone:
+            return tuple(_answers(self.root))
         folders = sorted((self.root / "group").glob("question-*"))
         asked = [_slug(name) for name in self.plan.get("questions", {})]
 
@@ -196,6 +205,8 @@ class Output:
         """Return path and SHA-256 of the tables this report is made from."""
         names = [self.root / n for n in ("plan.toml", "measures.tsv", "notes.tsv", "refused.tsv")]
         names += sorted((self.root / "group").glob("question-*/*"))
+        if self.lone:
+            names += sorted(p for p in self.root.iterdir() if p.name != "report.html")
         return [
             (path.relative_to(self.root).as_posix(), hashlib.sha256(path.read_bytes()).hexdigest())
             for path in names

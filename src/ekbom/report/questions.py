@@ -16,6 +16,7 @@ from ekbom.report.columns import (
     alpha_of,
     bare,
     corrected,
+    effect_of,
     is_reliability,
     nested,
     pick,
@@ -75,17 +76,31 @@ def asked(output: Output) -> list[Asked]:
         told = answer.about.get("question")
         slug = answer.folder.name.removeprefix("question-")
         name = str(told.get("name", slug)) if isinstance(told, Mapping) else slug
+        if output.lone:
+            name = str(nested(answer.about, "effect") or effect_of(answer))
         found.setdefault(name, []).append((str(answer.about.get("outcome_method") or ""), answer))
     order = {name: k for k, name in enumerate(planned)}
     out = []
     for name in sorted(found, key=lambda n: (order.get(n, len(order)), n)):
         told = found[name][0][1].about.get("question")
         plan = {**(told if isinstance(told, Mapping) else {}), **dict(planned.get(name) or {})}
+        if output.lone:
+            plan |= _as_asked(found[name][0][1])
         listed = plan.get("method")
         rank = {m: k for k, m in enumerate(listed if isinstance(listed, list) else [listed])}
         answers_ = sorted(found[name], key=lambda a: rank.get(a[0], len(rank)))
         out.append(Asked(name, answers_, plan))
     return out
+
+
+def _as_asked(answer: Answered) -> dict[str, Any]:
+    """Return what was asked, as a plan would have it, of an answer without one."""
+    own = answer.about.get("Question")
+    told = dict(own) if isinstance(own, Mapping) else {}
+    for key, kept in (("model", "formula"), ("test", "effect"), ("outcome", "outcome")):
+        told.setdefault(key, nested(answer.about, kept))
+    told["over"] = "voxels" if answer.maps else None
+    return told
 
 
 def refused(output: Output) -> list[tuple[str, str]]:
@@ -196,7 +211,7 @@ def _heading(text: str) -> Block:
 def _facts(one: Asked, answer: Answered) -> list[tuple[str, Markup]]:
     about = answer.about
     facts: list[tuple[str, Markup]] = []
-    n, rows = about.get("n"), about.get("rows")
+    n, rows = nested(about, "n"), nested(about, "rows")
     people = f"{n} ({rows} scans)" if n and rows and rows != n else n
     method = None if is_reliability(answer) else nested(about, "method")
     if method == "parametric" and answer.maps:
@@ -204,7 +219,7 @@ def _facts(one: Asked, answer: Answered) -> list[tuple[str, Markup]]:
     count = nested(about, "permutations") if method in {"max-t", "tfce"} else None
     every = ", all there are" if nested(about, "exhaustive") else ""
     # Where nothing is drawn at random there is no seed to speak of.
-    seed = about.get("seed") if (count and not every) or is_reliability(answer) else None
+    seed = nested(about, "seed") if (count and not every) or is_reliability(answer) else None
     for label, value in (
         ("Outcome", about.get("outcome") or one.plan.get("outcome")),
         ("Over", one.plan.get("over")),

@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 
 from ekbom.report import numbers, questions
 from ekbom.report.blocks import Block, Part
+from ekbom.report.columns import nested
 from ekbom.report.grid import build
 from ekbom.report.output import Output
 
@@ -19,7 +20,8 @@ def title(output: Output) -> str:
     """Return the title of the page: the name of the study when it is known."""
     name = str(output.description.get("Name") or "").removeprefix("ekbom: ").strip()
     # COX-2 stays in one piece.
-    return re.sub(r"(?<=[A-Z])-(?=\d)", "\u2011", name) or "Report of a study"
+    whole = "Report of an answer" if output.lone else "Report of a study"
+    return re.sub(r"(?<=[A-Z])-(?=\d)", "\u2011", name) or whole
 
 
 def counts(output: Output) -> tuple[int, int, int]:
@@ -44,6 +46,10 @@ def counts(output: Output) -> tuple[int, int, int]:
 
 def lead(output: Output, asked: Sequence[questions.Asked]) -> Markup:
     """Return the sentence under the title."""
+    if output.lone:
+        people = nested(output.answers[0].about, "n") if output.answers else None
+        who = f" in {_count(int(people), 'person', 'people')}" if people else ""
+        return Markup(escape(f"One question, asked of a table made elsewhere{who}."))
     people, scans, lost = counts(output)
     parts = [f"{_count(scans, 'scan')} of {_count(people, 'person', 'people')} measured"]
     if lost:
@@ -78,7 +84,7 @@ def brief(output: Output, asked: Sequence[questions.Asked]) -> list[tuple[str, M
 def what_was_run(output: Output) -> Part:
     """Return the part on data, plan, refused scans, permissions and notes."""
     blocks: list[Block] = []
-    facts = _facts(output)
+    facts = [] if output.lone else _facts(output)
     if len(output.refused):
         blocks.append(Block("grid", _refused(output.refused)))
     notes = output.notes
