@@ -1,0 +1,219 @@
+"""Who people are: drawn from one population, with their genes, and their relatives.
+
+Everyone is drawn from one population; the disease is what the threshold on
+the evening urge yields. Deterministic by seed and independent of threads.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import norm
+
+from ekbom.disease.simulate import Array, Cohort
+
+#: Distributions of which relatives share half.
+INHERITED = ("g0", "u_e", "q_bbb", "g_irp")
+
+
+@dataclass(frozen=True)
+class People:
+    """People and what makes them differ.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Parameters and start.
+    facts : mapping of str to (n,) array
+        Age, sex (1 for women), genotypes, and the person effect on leg movements.
+    """
+
+    cohort: Cohort
+    facts: Mapping[str, Array]
+
+    def take(self, rows: NDArray[np.intp]) -> People:
+        """Return some of the people."""
+        return People(self.cohort.take(rows), {k: v[rows] for k, v in self.facts.items()})
+
+
+@cache
+def data(name: str) -> dict[str, Any]:
+    """Return a data file of the model: population, treatments, conditions or scenarios.
+
+    Parameters
+    ----------
+    name : str
+        Without extension.
+
+    Returns
+    -------
+    dict
+        Its content.
+    """
+    text = files("ekbom.disease.spec").joinpath(f"{name}.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def value_of(entry: Mapping[str, Any], key: str) -> float:
+    """Return the value of an entry of a data file.
+
+    Parameters
+    ----------
+    entry : mapping
+        A part of the file.
+    key : str
+        Entry in it.
+
+    Returns
+    -------
+    float
+        Its ``value``.
+    """
+    return float(entry[key]["value"])
+
+
+def _draw(shape: Mapping[str, Any], z: Array) -> Array:
+    location, scale = float(shape["location"]), float(shape["scale"])
+    if shape["family"] == "normal":
+        return location + scale * z
+    return location * np.exp(scale * z)
+
+
+def draw(
+    n: int,
+    seed: int,
+    *,
+    age: tuple[float, float] | None = None,
+    women: float = 0.5,
+    siblings: bool = False,
+) -> tuple[People, People | None]:
+    """Draw people, and a sibling for each when asked.
+
+    Parameters
+    ----------
+    n : int
+        Number of people.
+    seed : int
+        Of every draw.
+    age : tuple of float, optional
+        Range in years; that of the population by default.
+    women : float
+        Share of women.
+    siblings : bool
+        Whether to draw a sibling for each, who shares half of what is inherited
+        (genes and spinal set point) and is of the same age.
+
+    Returns
+    -------
+    tuple of People and (People or None)
+        People, not yet settled, and siblings.
+    """
+    pop = data("population")
+    rng = np.random.default_rng(seed)
+    low, high = age or (value_of(pop["age"], "low"), value_of(pop["age"], "high"))
+    years = rng.uniform(low, high, n)
+    loci = {x["id"]: _alleles(rng, n, x["frequency"]) for x in pop["locus"]}
+    inherited = {k: rng.normal(size=n) for k in INHERITED}
+    first = _people(rng, years, women, loci, inherited)
+    if not siblings:
+        return first, None
+    again = {}
+    for x in pop["locus"]:
+        # each sibling keeps every allele with probability one half, else a new one
+        own = loci[x["id"]]
+        kept = rng.random(own.shape) < 0.5
+        again[x["id"]] = np.where(kept, own, _alleles(rng, n, x["frequency"]))
+    half = {k: 0.5 * v + np.sqrt(0.75) * rng.normal(size=n) for k, v in inherited.items()}
+    return first, _people(rng, years, women, again, half)
+
+
+def _alleles(rng: np.random.Generator, n: int, frequency: float) -> NDArray[np.int64]:
+    return (rng.random((n, 2)) < frequency).astype(np.int64)
+
+
+def _people(
+    rng: np.random.Generator,
+    years: Array,
+    women: float,
+    loci: Mapping[str, NDArray[np.int64]],
+    inherited: Mapping[str, Array],
+) -> People:
+    pop, n = data("population"), len(years)
+    shapes = pop["distributions"]
+    z = {k: inherited.get(k, rng.normal(size=n)) for k in shapes}
+    params: dict[str, Array | float] = {k: _draw(s, z[k]) for k, s in shapes.items()}
+    female = (rng.random(n) < women).astype(float)
+    own = [value_of(pop["women"], k) for k in ("fs0_factor", "fs0_factor_60")]
+    params["fs0"] = params["fs0"] * np.where(female == 1, np.interp(years, [50, 60], own), 1.0)
+    menses = value_of(pop["women"], "menses") * np.exp(0.6 * rng.normal(size=n) - 0.18)
+    params["loss"] = params["loss"] + menses * female * (years < 50)
+    params["g0"] = params["g0"] + value_of(pop["age"], "x_per_year") * (years - 50)
+    z_plm = rng.normal(size=n)
+    plm = value_of(pop["plm"], "person_sd") * z_plm
+    facts: dict[str, Array] = {"age": years, "female": female}
+    facts |= {"z_plm": z_plm} | {f"z_{k}": z[k] for k in INHERITED}
+    shift = drive_per_liability()
+    for x in pop["locus"]:
+        count = loci[x["id"]].sum(axis=1).astype(float)
+        facts[x["id"]] = count
+        effect = np.log(x["odds"]) * (count - 2 * x["frequency"])
+        if x["acts"] == "plm":
+            plm = plm + value_of(pop["plm"], "per_liability") * effect
+        else:
+            params[x["acts"]] = params[x["acts"]] + shift * effect
+    facts["plm_person"] = plm
+    return People(Cohort(n, params), facts)
+
+
+def drive_per_liability() -> float:
+    """Return the shift of the drive per log odds: K (1 - K) / density(T) times its SD.
+
+    Returns
+    -------
+    float
+        First-order change of liability per log odds ratio at the prevalence K,
+        times the standard deviation of the drive between people.
+    """
+    pop = data("population")
+    k = value_of(pop["reference"], "prevalence")
+    return float(k * (1 - k) / norm.pdf(norm.isf(k)) * value_of(pop["drive"], "sd"))
+
+
+def relatives(people: People, seed: int, count: int) -> People:
+    """Draw first-degree relatives: half of what is inherited is shared.
+
+    Parameters
+    ----------
+    people : People
+        As drawn, not settled; the inherited draws are taken from them.
+    seed : int
+        Of the draws.
+    count : int
+        Relatives of each; those of person i are ``i*count`` to ``(i + 1)*count - 1``.
+
+    Returns
+    -------
+    People
+        Not yet settled, of the same age as the proband.
+    """
+    pop, n = data("population"), people.cohort.n
+    rng = np.random.default_rng([seed, 17])
+    again = np.repeat(np.arange(n), count)
+    loci = {}
+    for x in pop["locus"]:
+        own = people.facts[x["id"]].astype(np.int64)[again]
+        pair = np.stack([own >= 1, own == 2], 1).astype(np.int64)
+        kept = rng.random(pair.shape) < 0.5
+        loci[x["id"]] = np.where(kept, pair, _alleles(rng, len(again), x["frequency"]))
+    half = {
+        k: 0.5 * people.facts[f"z_{k}"][again] + np.sqrt(0.75) * rng.normal(size=len(again))
+        for k in INHERITED
+    }
+    return _people(rng, people.facts["age"][again], 0.5, loci, half)
