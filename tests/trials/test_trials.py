@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -182,15 +184,19 @@ def test_evidence_runs_and_is_the_same_again(world):
 
 
 def test_a_new_finding_is_a_line_and_a_recipe(world):
-    table = findings().copy()
-    table.loc["NEW1"] = table.loc["FE26"]
-    keys = ('id = "NEW1"', 'class = "required"', 'use = "check"', 'design = "group"',
-            'printed = ["-"]', 'measure = ["lip@10"]', 'a = "rls"', 'b = "control"',
-            "n_a = 30", "n_b = 30")  # fmt: skip
-    text = "\n".join(["[[recipe]]", *keys])
+    mine = Path(__file__).parents[2] / "examples" / "new_finding"
+    table = pd.read_csv(mine / "findings.tsv", sep="\t", dtype=str, keep_default_na=False)
+    table = table.set_index("id")
+    assert not set(table.index) & set(findings().index)
+    text = (mine / "recipes.toml").read_text("utf-8")
     result = evidence(world, recipes("*", text, table), replicates=200, table=table)
-    assert list(result.table["id"]) == ["NEW1"]
-    assert result.table["verdict"][0] == "inside"
+    assert list(result.table["id"]) == ["EP90"]
+    assert result.verified.counted == 1
+    # it is judged: the opposite of what is printed, the same recipe otherwise, is another verdict
+    turned = text.replace('printed = ["+"]', 'printed = ["-"]')
+    other = evidence(world, recipes("*", turned, table), replicates=200, table=table)
+    assert other.table["verdict"][0] == "outside"
+    assert result.table["probability"][0] > other.table["probability"][0]
 
 
 def test_several_worlds_are_judged_together_and_stored_as_text(world):

@@ -150,7 +150,6 @@ def evidence(
     from ekbom.trials.constraints import spread_readings, tonic_and_phasic
     from ekbom.trials.posterior import draws as drawn
     from ekbom.trials.recipes import recipes as read
-    from ekbom.trials.recipes import shipped
     from ekbom.trials.replicates import from_table, to_table, world_key
     from ekbom.trials.world import World
 
@@ -168,9 +167,10 @@ def evidence(
         raise Refused("Too few.", field="draws" if draws < 0 else "n", found=min(draws, n),
                       expected="0 draws or more, 200 people or more")  # fmt: skip
     every = drawn(draws, seed) if draws else [{}]
+    asked = [dict(r.entry) for r in found]  # words about misses change no simulated study
     parts = []
     for k, own in enumerate(every):
-        key = world_key(n, seed, k, own, rows, scenario, replicates, len(every), text or shipped())
+        key = world_key(n, seed, k, own, rows, scenario, replicates, len(every), asked)
         store = None if out is None else out / "worlds" / f"{k:02d}-{key}.tsv"
         if store is not None and store.exists():
             parts.append(from_table(store.read_text("utf-8")))
@@ -240,11 +240,17 @@ def postulates(*, out: Path | None = None, n: int = 2000, seed: int = 1) -> None
     from ekbom.trials.postulates import postulates as check
     from ekbom.trials.world import World
 
+    held = []
     for p in check(World(n, seed)):
         _say(f"{p.number}. {p.claim}: {'holds' if p.holds else 'NOT SUPPORTED'}  {p.note}")
         _say(p.table.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3f}"))
         if out is not None:
             write_bytes(out / f"postulate-{p.number}.tsv", tsv_bytes(p.table))
+            held.append({"Postulate": p.number, "Claim": p.claim, "Holds": p.holds,
+                         "Note": p.note})  # fmt: skip
+    if out is not None:
+        about = {"About": _banner(), "People": n, "Seed": seed, "Postulates": held}
+        write_bytes(out / "postulates.json", json_bytes(about))
     _say(_banner())
 
 
@@ -297,6 +303,8 @@ def calibrate(
                                strict=True):  # fmt: skip
             write_bytes(out / f"{name}.tsv", tsv_bytes(frame))
             _say(frame.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3g}"))
+        write_bytes(out / "movements.json", json_bytes({"About": _banner(), "Seed": seed}))
+        _say(_banner())
         return
     from ekbom.trials.calibrate import calibrate as fit
     from ekbom.trials.calibrate import design, run_design
@@ -340,6 +348,7 @@ def _second_step(out: Path, seed: int) -> None:
     write_bytes(out / "second-targets.tsv", tsv_bytes(targets))
     for frame in (sample.describe(), targets):
         _say(frame.to_string(float_format=lambda v: f"{v:.3g}"))
+    write_bytes(out / "second.json", json_bytes({"About": _banner(), "Seed": seed}))
     _say(_banner())
 
 
@@ -369,6 +378,8 @@ def decides(
     write_bytes(out / "decides.tsv", tsv_bytes(mechanisms))
     write_bytes(out / "verdicts.tsv", tsv_bytes(verdicts))
     _say(mechanisms.to_string(index=False))
+    about = {"About": _banner(), "People": n, "Replicates": replicates, "Seed": seed}
+    write_bytes(out / "decides.json", json_bytes(about))
     _say(_banner())
 
 

@@ -190,9 +190,15 @@ def space(
 
 @app.command
 def disease(
-    *, out: Path, people: int = 2000, against: int = 100, days: int = 84, seed: int = 1
+    *,
+    out: Path,
+    people: int = 2000,
+    against: int = 100,
+    days: int = 84,
+    patients: int = 30,
+    seed: int = 1,
 ) -> int:
-    """Check the disease model: terminal, balances, failures, libroadrunner, skipped days.
+    """Check the disease model: terminal, balances, failures, libroadrunner, long runs, nights.
 
     Parameters
     ----------
@@ -204,14 +210,25 @@ def disease(
         People run in libroadrunner too (extra sbml).
     days
         Length of the comparison of skipped days with every day.
+    patients
+        Patients whose nights are scored and held to print, twelve each; 0 for none. With
+        them a table and a figure of the intervals between movements are written.
     seed
         Of the people.
     """
     from ekbom.disease.model import load
+    from ekbom.report.evidence import intervals_figure
     from ekbom.validate.disease import validate_disease
+    from ekbom.validate.nights import nights
 
     checks = validate_disease(people=people, against=against, days=days, seed=seed)
+    if patients:
+        more, table = nights(people=100, patients=patients, seed=seed)
+        checks += more
+        write_bytes(out / "intervals.tsv", tsv_bytes(table))
+        write_bytes(out / "intervals.svg", intervals_figure(table).encode())
     settings: dict[str, object] = {"People": people, "Against": against, "Days": days}
+    settings["Patients"] = patients
     banner = load().banner()
     _out.print(banner, markup=False)
     return _report("disease", checks, out, {**settings, "Seed": seed}, banner)

@@ -138,6 +138,35 @@ def opioid_figure(table: pd.DataFrame) -> str:
     return _svg(figure)
 
 
+def intervals_figure(table: pd.DataFrame) -> str:
+    """Draw how many intervals between movements of each length a night has.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of :func:`ekbom.validate.nights.nights`.
+
+    Returns
+    -------
+    str
+        SVG.
+    """
+    figure, axes = _canvas(7.2, 2.8, 1)
+    ax = axes[0]
+    edges = np.r_[table["from_s"], table["to_s"].iloc[-1]]
+    ax.axvspan(15, 30, color="#eee", zorder=0, label="printed peak, 15 to 30 s")
+    for column, colour, word in (
+        ("patients", "#0072B2", "patients with more than 5 an hour"),
+        ("young_controls", "#D55E00", "people of 20 to 40 years without the disease"),
+    ):
+        ax.stairs(table[column], edges, color=colour, lw=1.5, label=word)
+    ax.set_xlabel("interval from onset to onset, s")
+    ax.set_ylabel("intervals a night, in 2 s")
+    ax.set_xlim(0, 90)
+    ax.legend()
+    return _svg(figure)
+
+
 def _canvas(width: float, height: float, count: int) -> tuple[Figure, list[Any]]:
     import matplotlib as mpl
     from matplotlib.figure import Figure as Canvas

@@ -332,6 +332,16 @@ def summary(result: Evidence) -> list[str]:
             f"Required and null-required, {word}: {s.inside} of {s.counted} inside ({share}); "
             f"{s.expected:.1f} expected if the model were right."
         )
+    counted = t[
+        (t["class"] != "contested") & (t["calibrated"] == "no") & (t["verdict"] == "inside")
+    ]
+    if len(counted):
+        says = counted[counted["verified"] == "yes"]["informative"].value_counts()
+        lines.append(
+            f"Of the verified inside, {says.get('yes', 0)} are informative (a rival without the "
+            f"effect fails the same test), {says.get('no', 0)} are not, and {says.get('n/a', 0)} "
+            "have no rival."
+        )
     contested = t[t["class"] == "contested"]
     if len(contested):
         inside = contested[contested["verdict"] == "inside"]

@@ -67,11 +67,11 @@ def virtual_nights(place: Path, *, people: int, hours: float, seed: int) -> Iter
                 b = score(true.truth, true.hypnogram, said.resp, said.arousal,
                           rules=rule_set(rules))  # fmt: skip
                 if task == "sleep":
-                    index[rules].append((_index(a), _index(b)))
+                    index[rules].append((index_of(a), index_of(b)))
                     if rules == W16:
                         index["PI"].append((pi_2016(a, "sleep").value, pi_2016(b, "sleep").value))
                 elif rules == W16:
-                    index["SIT"].append((_index(a, "wake"), _index(b, "wake")))
+                    index["SIT"].append((index_of(a, "wake"), index_of(b, "wake")))
     yield Check("virtual nights: F1 (IoU > .2)", 2 * hits / max(2 * hits + wrong, 1), marks, "",
                 0.95, 1.0, note=f"{wrong} false or missed in {2 * people} recordings")  # fmt: skip
     yield Check("virtual nights: offset error, median absolute",
@@ -87,7 +87,21 @@ def virtual_nights(place: Path, *, people: int, hours: float, seed: int) -> Iter
                     if len(pairs) else "no night had any")  # fmt: skip
 
 
-def _index(scored: Scored, stage: str = "sleep") -> float:
+def index_of(scored: Scored, stage: str = "sleep") -> float:
+    """Return periodic movements an hour of a stage, by the rules of the night.
+
+    Parameters
+    ----------
+    scored : Scored
+        A night.
+    stage : str
+        Such as ``sleep`` or ``wake``.
+
+    Returns
+    -------
+    float
+        1/h.
+    """
     return find(indices(scored), "PLM_index", stage).value
 
 
@@ -107,12 +121,12 @@ def norms(*, people: int, patients: int, seed: int) -> Iterator[Check]:
         Printed values stand in the note; nothing is gated.
     """
     others = draw_pool(seed, 0, people, (40, 80), 0.5)
-    first = [_made(others, k, seed, 0, W06) for k in range(people)]
-    share = 100 * float(np.mean([_index(s) > 15 for s in first]))
+    first = [scored_night(others, k, seed, 0, W06) for k in range(people)]
+    share = 100 * float(np.mean([index_of(s) > 15 for s in first]))
     yield Check("norms: PLMS > 15/h, 40 to 80 years", share, people, "%",
                 note="HypnoLaus 28.6, mean age 58; the model's rate was set to it")  # fmt: skip
     ill = draw_pool(seed + 1, patients, 0, (20, 80), 0.5)
-    many = np.array([[_index(_made(ill, k, seed + 1, j, W06)) for j in range(NIGHTS)]
+    many = np.array([[index_of(scored_night(ill, k, seed + 1, j, W06)) for j in range(NIGHTS)]
                      for k in range(patients)])  # fmt: skip
     for limit, note in ((5, "PL01 80.2; Trotti 2009 70.1 of nights"),
                         (15, "Korean patients 42.3; Trotti 2009 34.1 of nights")):  # fmt: skip
@@ -127,8 +141,8 @@ def norms(*, people: int, patients: int, seed: int) -> Iterator[Check]:
     yield Check("norms: variance of the index between patients over that between nights",
                 between / max(within, 1e-9), patients, "",
                 note="Trotti 2009: nearly 5")  # fmt: skip
-    nights = [[_made(ill, k, seed + 1, j, W16) for j in range(2)] for k in range(patients)]
-    x = np.array([[_index(s) for s in two] for two in nights])
+    nights = [[scored_night(ill, k, seed + 1, j, W16) for j in range(2)] for k in range(patients)]
+    x = np.array([[index_of(s) for s in two] for two in nights])
     pi = np.array([[pi_2016(s, "sleep").value for s in two] for two in nights])
     apart = np.abs(x[:, 0] - x[:, 1])
     ok = np.isfinite(pi).all(axis=1) & (x.mean(axis=1) > 15)
@@ -147,7 +161,25 @@ def norms(*, people: int, patients: int, seed: int) -> Iterator[Check]:
                     note=f"print: {printed}")  # fmt: skip
 
 
-def _made(pool: Pool, k: int, seed: int, night: int, rules: str) -> Scored:
+def scored_night(pool: Pool, k: int, seed: int, night: int, rules: str) -> Scored:
+    """Make a night of a person of the disease model and score it.
+
+    Parameters
+    ----------
+    pool : Pool
+        People.
+    k : int
+        Which of them.
+    seed, night : int
+        Of the night's draws.
+    rules : str
+        Name of the rules.
+
+    Returns
+    -------
+    Scored
+        The night.
+    """
     rng = np.random.default_rng([seed, k, night])
     made = make_night(rng, **movement_facts(pool.table, k))
     return score(made.bursts, made.hypnogram, made.resp, made.arousal, rules=rule_set(rules))
