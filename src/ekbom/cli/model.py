@@ -191,26 +191,37 @@ def evidence(
         _say(line)
     if out is not None:
         write_bytes(out / "evidence.tsv", tsv_bytes(result.table))
-        spread, opioid = spread_readings(), tonic_and_phasic(World(n, seed), seed=seed)
         counted = result.table["class"] != "contested"
         tables = {
             "Required and null-required findings, most surprising first": result.table[counted],
             "Contested findings, scenario by scenario": result.table[~counted],
-            "Findings without a recipe": ev.left_out(),
             "Outside, and what is known of it": ev.discussed(result),
-            "Printed spread of FE01 and FE02, read as SE and as SD": spread,
-            "Tonic and phasic opioids: OP01 and OP02 in one study": opioid,
         }
-        figures = {
-            "The printed p fits the reading as standard error; read as SD, the tests would be far "
-            "more significant than printed (FE01, FE02).": spread_figure(spread),
-            "Rows: tonic deficit, none at the bottom. Columns: phasic release by urge, none at the "
-            "left. The printed pattern needs both in one study.": opioid_figure(opioid),
-        }  # fmt: skip
+        figures: dict[str, str] = {}
+        ids = {r.id for r in found}
+        if {"FE01", "FE02"} & ids:
+            spread = spread_readings()
+            write_bytes(out / "spread.tsv", tsv_bytes(spread))
+            tables["Printed spread of FE01 and FE02, read as SE and as SD"] = spread
+            figures[
+                "The printed p fits the reading as standard error; read as SD, the tests would "
+                "be far more significant than printed (FE01, FE02)."
+            ] = spread_figure(spread)
+        if {"OP01", "OP02"} & ids:
+            store = out / "worlds" / f"opioid-{world_key('opioid', n, seed)}.tsv"
+            if not store.exists():
+                write_bytes(store, tsv_bytes(tonic_and_phasic(World(n, seed), seed=seed)))
+            opioid = pd.read_csv(store, sep="\t")
+            write_bytes(out / "opioid.tsv", tsv_bytes(opioid))
+            tables["Tonic and phasic opioids: OP01 and OP02 in one study"] = opioid
+            figures["Rows: tonic deficit, none at the bottom. Columns: phasic release by urge, "
+                    "none at the left. The printed pattern needs both in one study."] = (
+                opioid_figure(opioid)
+            )  # fmt: skip
+        if recipes is None:
+            tables["Findings without a recipe"] = ev.left_out()
         html = page("The disease model held to print", lines, tables, _banner(), figures)
         write_bytes(out / "evidence.html", html.encode())
-        write_bytes(out / "opioid.tsv", tsv_bytes(opioid))
-        write_bytes(out / "spread.tsv", tsv_bytes(spread))
         about = {
             "About": _banner(),
             "Rows": rows,

@@ -61,11 +61,15 @@ class Evidence:
         A row a finding and scenario.
     verified, unverified : Shares
         Counted rows by whether the source is verified.
+    alone : tuple of int
+        Verified rows inside by the studies of each cohort alone: what is left when the
+        width of the posterior does not help. Empty with one cohort.
     """
 
     table: pd.DataFrame
     verified: Shares
     unverified: Shares
+    alone: tuple[int, ...] = ()
 
 
 def judge(
@@ -232,6 +236,7 @@ def judged(
     """
     known = findings() if table is None else table
     rows: list[dict[str, Any]] = []
+    alone: NDArray[np.int64] = np.zeros(len(parts), dtype=np.int64)
     for r in found:
         line = known.loc[r.id]
         verified = "yes" if line["verified"].startswith("yes") else "no"
@@ -254,14 +259,21 @@ def judged(
                 row |= judge(r.printed, values, np.concatenate(rivals) if rivals else None)
                 row |= {"effect": float(np.mean([p[2] for p in own])), "replicates": len(values),
                         "worlds": len(own)}  # fmt: skip
+                if len(parts) > 1:
+                    by = [p is not None and judge(r.printed, p[0], None)["verdict"] == "inside"
+                          for p in (part.get((r.id, s)) for part in parts)]  # fmt: skip
+                    row["worlds_inside"] = sum(by)
+                    if verified == "yes" and r.use != "calibrate" and r.kind != "contested":
+                        alone += by
             rows.append(row)
     order = ["id", "claim", "class", "scenario", "printed", "median", "q05", "q95", "probability",
              "verdict", "effect", "informative", "verified", "calibrated", "replicates", "worlds",
-             "note", "surprise"]  # fmt: skip
+             "worlds_inside", "note", "surprise"]  # fmt: skip
     frame = pd.DataFrame(rows).reindex(columns=order)
     frame = frame.sort_values(["surprise", "id"], ascending=[False, True], kind="stable")
     frame = frame.drop(columns="surprise").reset_index(drop=True)
-    return Evidence(frame, _shares(frame, "yes"), _shares(frame, "no"))
+    each = tuple(int(k) for k in alone) if len(parts) > 1 else ()
+    return Evidence(frame, _shares(frame, "yes"), _shares(frame, "no"), each)
 
 
 def _shares(frame: pd.DataFrame, verified: str) -> Shares:
@@ -331,6 +343,12 @@ def summary(result: Evidence) -> list[str]:
         lines.append(
             f"Required and null-required, {word}: {s.inside} of {s.counted} inside ({share}); "
             f"{s.expected:.1f} expected if the model were right."
+        )
+    if result.alone:
+        lines.append(
+            f"By the studies of one cohort alone, {min(result.alone)} to {max(result.alone)} of "
+            f"{result.verified.counted} verified: the rest of the share is what the calibration "
+            "leaves open."
         )
     counted = t[
         (t["class"] != "contested") & (t["calibrated"] == "no") & (t["verdict"] == "inside")
