@@ -8,21 +8,15 @@ import pytest
 
 from ekbom.errors import Refused
 from ekbom.space import Grid, Volume, template
-from ekbom.space.assess import (
-    brain_points,
-    covered,
-    linear_part,
-    robust_z,
-    single_peak,
-    turn,
-    upright,
-)
+from ekbom.space.assess import robust_z
 from ekbom.space.handed import handedness, mirror_in
 from ekbom.space.io import read_header
 from ekbom.space.pictures import lines, outlined
-from ekbom.space.quality import dice
+from ekbom.space.pose import brain_points, covered, linear_part, turn
+from ekbom.space.quality import dice, single_peak
 from ekbom.space.tissue import classify
 from ekbom.space.transform import Affine, Rigid, world_points
+from ekbom.space.upright import upright
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +47,9 @@ def test_turn_linear_part_and_coverage_by_hand(head):
     pose = Rigid.of([np.radians(20.0), 0, 0, 3, 4, 5])
     assert turn(pose, points) == pytest.approx(20.0)
     assert np.allclose(linear_part(pose, points).matrix, pose.matrix, atol=1e-9)
-    assert covered(head.grid, np.asarray(head.brain), pose, head.grid) > 0.9
+    assert covered(pose, brain_points(head.grid, head.brain), head.grid) > 0.9
     away = Rigid.of([0, 0, 0, 500, 0, 0])
-    assert covered(head.grid, np.asarray(head.brain), away, head.grid) == 0.0
+    assert covered(away, brain_points(head.grid, head.brain), head.grid) == 0.0
 
 
 def test_the_plane_of_the_template_mirrors_itself_and_tells_the_side(head):

@@ -6,8 +6,6 @@ of itself, so that backends can be compared and a bad result is seen.
 
 from __future__ import annotations
 
-import itertools
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,27 +13,19 @@ from numpy.typing import NDArray
 
 from ekbom.space.grid import Grid
 from ekbom.space.image import Volume
+from ekbom.space.pose import brain_points, covered, turn
 from ekbom.space.quality import Displaced, dice, displaced
-from ekbom.space.register.linear import Level, Metric, centre_of_mass, fit, pyramid
+from ekbom.space.register.linear import Level, Metric, centre_of_mass, pyramid
 from ekbom.space.smooth import smooth
 from ekbom.space.template import Template
 from ekbom.space.tissue import classify
-from ekbom.space.transform import (
-    Affine,
-    Rigid,
-    Transform,
-    as_transform,
-    jacobian,
-    round_trip,
-)
+from ekbom.space.transform import Rigid, Transform, jacobian, round_trip
 from ekbom.space.warp import warp
 
 Array = NDArray[np.float64]
 
 #: Robust z above which a person is an outlier of the group.
 OUTLIER = 3.5
-#: Points of the brain at which transforms are compared.
-_POINTS = 4000
 
 
 @dataclass(frozen=True)
@@ -124,8 +114,9 @@ def to_template(
         Number("NMI", around.value),
     ]
     way, folds = way_numbers(head.grid, head.brain, transform, inverse)
-    seen = covered(head.grid, head.brain, transform, t1.grid)
-    angle = turn(transform, brain_points(head.grid, head.brain))
+    points = brain_points(head.grid, head.brain)
+    seen = covered(transform, points, t1.grid)
+    angle = turn(transform, points)
     more = [*way, Number("coverage", 100 * seen, "%"), Number("turn", angle, "degrees")]
     return Assessed((*numbers, *more), image, around, angle, folds, seen)
 
@@ -161,230 +152,6 @@ def way_numbers(
         Number("inverse_median", float(np.median(apart)), "mm"),
         Number("inverse_95", float(np.quantile(apart, 0.95)), "mm"),
     ], folds
-
-
-def brain_points(grid: Grid, brain: NDArray[np.bool_]) -> Array:
-    """Some world points of a mask, evenly taken.
-
-    Parameters
-    ----------
-    grid : Grid
-        Of the mask.
-    brain : (X, Y, Z) array of bool
-        The mask.
-
-    Returns
-    -------
-    (P, 3) array
-        RAS+ mm.
-    """
-    index = np.argwhere(brain)
-    return np.asarray(grid.to_world(index[:: max(1, len(index) // _POINTS)]))
-
-
-def covered(grid: Grid, brain: NDArray[np.bool_], transform: Transform, source: Grid) -> float:
-    """Share of a mask that a transform finds inside the field of view of an image.
-
-    Parameters
-    ----------
-    grid : Grid
-        Of the mask.
-    brain : (X, Y, Z) array of bool
-        The mask, on the fixed image.
-    transform : Transform
-        From fixed to moving.
-    source : Grid
-        Of the moving image.
-
-    Returns
-    -------
-    float
-        0 to 1.
-    """
-    points = transform.points(brain_points(grid, brain))
-    index = source.to_index(points)
-    inside = np.all((index >= -0.5) & (index <= np.array(source.shape) - 0.5), axis=1)
-    return float(inside.mean())
-
-
-def linear_part(transform: Transform, points: Array) -> Affine:
-    """Matrix that comes nearest to a transform at some points.
-
-    Parameters
-    ----------
-    transform : Transform
-        Any.
-    points : (P, 3) array
-        Of the fixed image.
-
-    Returns
-    -------
-    Affine
-        Least squares.
-    """
-    ones = np.column_stack([points, np.ones(len(points))])
-    found, *_ = np.linalg.lstsq(ones, transform.points(points), rcond=None)
-    matrix = np.eye(4)
-    matrix[:3] = found.T
-    return as_transform(matrix)
-
-
-def turn(transform: Transform, points: Array) -> float:
-    """Angle by which a transform turns what lies at some points.
-
-    Parameters
-    ----------
-    transform : Transform
-        Any.
-    points : (P, 3) array
-        Of the fixed image.
-
-    Returns
-    -------
-    float
-        Degrees; of the rotation nearest to its linear part.
-    """
-    u, _, vt = np.linalg.svd(linear_part(transform, points).matrix[:3, :3])
-    cosine = (np.trace(u @ vt) - 1.0) / 2.0
-    return math.degrees(math.acos(float(np.clip(cosine, -1.0, 1.0))))
-
-
-@dataclass(frozen=True)
-class Upright:
-    """Whether a head is upright as its header says.
-
-    Parameters
-    ----------
-    angle : float
-        Degrees from upright of the best of 24 rough turns, after a short climb.
-    value : float
-        Match there.
-    value_upright : float
-        Best match of the turns that leave the head upright.
-    """
-
-    angle: float
-    value: float
-    value_upright: float
-
-    @property
-    def doubtful(self) -> bool:
-        """Whether a head that is not upright fits clearly better."""
-        gain = self.value - 1.0
-        return self.angle > 45.0 and self.value - self.value_upright > 0.1 * gain
-
-
-def upright(fixed: Volume, moving: Volume, mask: NDArray[np.bool_], *, seed: int = 0) -> Upright:
-    """Try the 24 ways in which axes can be swapped.
-
-    Parameters
-    ----------
-    fixed : Volume
-        The template.
-    moving : Volume
-        The image.
-    mask : (X, Y, Z) array of bool
-        Where the template counts.
-    seed : int
-        Of the points.
-
-    Returns
-    -------
-    Upright
-        The best of them against the best upright one.
-    """
-    still, moved = pyramid(fixed, mask, [8.0])[0], pyramid(moving, None, [8.0])[0]
-    centre = centre_of_mass(still)
-    metric = Metric(still, moved, 4000, seed, centre)
-    shift = centre_of_mass(moved) - centre
-    found = []
-    for axes in itertools.permutations(range(3)):
-        for signs in itertools.product((1.0, -1.0), repeat=3):
-            rotation = np.zeros((3, 3))
-            rotation[range(3), axes] = signs
-            if np.linalg.det(rotation) < 0:
-                continue
-            matrix = np.eye(4)
-            matrix[:3, :3] = rotation
-            matrix[:3, 3] = centre + shift - rotation @ centre
-            one, value = fit(metric, Rigid(matrix), "rigid", 8)
-            cosine = (np.trace(one.matrix[:3, :3]) - 1.0) / 2.0
-            found.append((value, math.degrees(math.acos(float(np.clip(cosine, -1.0, 1.0))))))
-    best = max(found)
-    level = max((value for value, angle in found if angle <= 45.0), default=1.0)
-    return Upright(best[1], best[0], level)
-
-
-def curve(
-    fixed: Volume,
-    moving: Volume,
-    transform: Affine,
-    *,
-    fixed_mask: NDArray[np.bool_] | None = None,
-    reach: float = 5.0,
-    steps: int = 11,
-    seed: int = 0,
-) -> tuple[Array, Array]:
-    """Match along and about the axes around a result.
-
-    Parameters
-    ----------
-    fixed, moving : Volume
-        The images.
-    transform : Affine
-        The result.
-    fixed_mask : (X, Y, Z) array of bool, optional
-        Where the fixed image counts.
-    reach : float
-        mm and degrees.
-    steps : int
-        From minus to plus that.
-    seed : int
-        Of the points.
-
-    Returns
-    -------
-    places : (steps,) array
-        mm, or degrees.
-    values : (6, steps) array
-        Turns about x, y, z, then shifts.
-    """
-    still = pyramid(fixed, fixed_mask, [4.0])[0]
-    centre = centre_of_mass(still)
-    metric = Metric(still, pyramid(moving, None, [4.0])[0], 8000, seed, centre)
-    places = np.linspace(-reach, reach, steps)
-    values = np.zeros((6, steps))
-    for axis in range(6):
-        for k, place in enumerate(places):
-            p = np.zeros(6)
-            p[axis] = np.radians(place) if axis < 3 else place
-            matrix = transform.matrix @ Rigid.of(p, centre).matrix
-            matrix[3] = [0.0, 0.0, 0.0, 1.0]
-            values[axis, k] = metric.value(Affine(matrix))
-    return places, values
-
-
-def single_peak(values: Array) -> bool:
-    """Whether every curve has one peak, inside.
-
-    Parameters
-    ----------
-    values : (6, N) array
-        From :func:`curve`.
-
-    Returns
-    -------
-    bool
-        Rises to a place that is not an end, then falls.
-    """
-    for row in values:
-        top = int(np.argmax(row))
-        if top in (0, len(row) - 1):
-            return False
-        slope = np.diff(row)
-        if (slope[:top] < 0).any() or (slope[top:] > 0).any():
-            return False
-    return True
 
 
 def robust_z(values: Array) -> Array:

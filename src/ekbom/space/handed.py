@@ -13,9 +13,9 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ekbom.space.assess import linear_part
 from ekbom.space.checks import SIDES_DIFFER, UNDECIDED_NOTE
 from ekbom.space.image import Volume
+from ekbom.space.pose import linear_part
 from ekbom.space.quality import Side, side
 from ekbom.space.register.linear import Metric, centre_of_mass, fit, pyramid
 from ekbom.space.transform import Affine, Transform, compose

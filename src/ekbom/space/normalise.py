@@ -25,7 +25,8 @@ from ekbom.space.checks import (
 from ekbom.space.grid import Grid
 from ekbom.space.handed import require_side
 from ekbom.space.image import Volume
-from ekbom.space.quality import displaced
+from ekbom.space.pose import covered, turn_and_scale
+from ekbom.space.quality import Displaced, Side, displaced
 from ekbom.space.register import Kind, Registration
 from ekbom.space.register import backend as chosen
 from ekbom.space.template import SPACE, Template, template
@@ -58,6 +59,10 @@ class Alignment:
         All that the result depends on, besides the images.
     notes : tuple of str
         What should be known.
+    around : Displaced, optional
+        The match of the linear step at the result and around it.
+    side : Side, optional
+        Whether left and right agree, where that was looked at.
     """
 
     transform: Transform
@@ -67,6 +72,8 @@ class Alignment:
     version: str
     settings: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    around: Displaced | None = None
+    side: Side | None = None
 
 
 def to_template(
@@ -145,20 +152,17 @@ def to_template(
     assert isinstance(linear, Affine)
     points = head.grid.to_world(np.argwhere(brain))
     points = points[:: max(1, len(points) // 20000)]
-    turn, scale = _turn(linear)
+    turn, scale = turn_and_scale(linear)
     if turn > _TURNED_DEG:
         raise WRONG_ORIENTATION.refused(found=f"{turn:.0f} degrees, axes {t1.grid.orientation}")
-    share = _covered(linear, points, t1)
+    share = covered(linear, points, t1.grid, np.isfinite(t1.values))
     notes = list(first.log)
     if share < 0.7:
         raise BRAIN_CUT.refused(found=f"{100 * share:.0f} %")
     if share < 0.9:
         notes.append(BRAIN_CUT_NOTE.format(share=100 * share))
     around = displaced(fixed, t1, linear, fixed_mask=brain, seed=seed)
-    if not around.interior:
-        raise NOT_A_MAXIMUM.refused(
-            found=f"NMI {around.value:.4f} at the result, up to {max(around.around):.4f} around it"
-        )
+    _require_maximum(around, first.value_start, None)
     quality = {
         "nmi_start": first.value_start,
         "nmi": first.value,
@@ -186,6 +190,7 @@ def to_template(
         found.version,
         {"Space": head.space if target else SPACE, **found.settings, "Seed": seed},
         tuple(notes),
+        around,
     )
 
 
@@ -201,6 +206,7 @@ def pet_to_t1(
     mirror: Affine | None = None,
     threads: int = 1,
     seed: int = 0,
+    file: str | None = None,
 ) -> Alignment:
     """Bring the mean of a PET scan to the T1 of the same head, rigidly.
 
@@ -228,6 +234,8 @@ def pet_to_t1(
         The result of our own backend is the same for any number.
     seed : int
         Of the points at which images are compared.
+    file : str, optional
+        What the images are called in messages.
 
     Returns
     -------
@@ -257,10 +265,7 @@ def pet_to_t1(
     linear = found.transform
     assert isinstance(linear, Affine)
     around = displaced(t1, pet, linear, fixed_mask=t1_mask, seed=seed)
-    if not around.interior:
-        raise NOT_A_MAXIMUM.refused(
-            found=f"NMI {around.value:.4f} at the result, up to {max(around.around):.4f} around it"
-        )
+    _require_maximum(around, found.value_start, file)
     inside = t1_mask if t1_mask is not None else np.isfinite(np.asarray(t1.values, dtype=float))
     points = t1.grid.to_world(np.argwhere(inside))
     points = points[:: max(1, len(points) // 20000)]
@@ -269,15 +274,16 @@ def pet_to_t1(
         "nmi_start": found.value_start,
         "nmi": found.value,
         "shift_mm": float(np.sqrt(((linear.points(centre) - centre) ** 2).sum())),
-        "turn_deg": _turn(linear)[0],
-        "coverage": _covered(linear, points, pet),
+        "turn_deg": turn_and_scale(linear)[0],
+        "coverage": covered(linear, points, pet.grid, np.isfinite(pet.values)),
     }
     notes = list(found.log)
+    looked = None
     if check_side:
-        found_side, note = require_side(
-            t1, pet, linear, mirror=mirror, fixed_mask=t1_mask, seed=seed
+        looked, note = require_side(
+            t1, pet, linear, mirror=mirror, fixed_mask=t1_mask, seed=seed, file=file
         )
-        quality |= {"nmi_as_is": found_side.as_is, "nmi_mirrored": found_side.mirrored}
+        quality |= {"nmi_as_is": looked.as_is, "nmi_mirrored": looked.mirrored}
         notes += [note] if note else []
     return Alignment(
         linear,
@@ -287,6 +293,8 @@ def pet_to_t1(
         found.version,
         {**found.settings, "Seed": seed},
         tuple(notes),
+        around,
+        looked,
     )
 
 
@@ -358,22 +366,18 @@ def pet_to_template(
     )
     linear = found.transform
     assert isinstance(linear, Affine)
-    turn, scale = _turn(linear)
+    turn, scale = turn_and_scale(linear)
     if turn > _TURNED_DEG:
         raise WRONG_ORIENTATION.refused(
             file=file, found=f"{turn:.0f} degrees, axes {pet.grid.orientation}"
         )
     points = tracer.grid.to_world(np.argwhere(brain))
     points = points[:: max(1, len(points) // 20000)]
-    share = _covered(linear, points, pet)
+    share = covered(linear, points, pet.grid, np.isfinite(pet.values))
     if share < 0.7:
         raise BRAIN_CUT.refused(file=file, found=f"{100 * share:.0f} %")
     around = displaced(still, pet, linear, fixed_mask=brain, seed=seed)
-    if not around.interior:
-        raise NOT_A_MAXIMUM.refused(
-            file=file,
-            found=f"NMI {around.value:.4f} at the result, up to {max(around.around):.4f} around it",
-        )
+    _require_maximum(around, found.value_start, file)
     notes = [*found.log, NO_SIDE_NOTE]
     if share < 0.9:
         notes.append(BRAIN_CUT_NOTE.format(share=100 * share))
@@ -391,26 +395,19 @@ def pet_to_template(
         found.version,
         {**found.settings, "Seed": seed},
         tuple(notes),
+        around,
     )
 
 
-def _turn(linear: Affine) -> tuple[float, float]:
-    # Angle of the rotation nearest to the matrix, and its mean scale.
-    part = linear.matrix[:3, :3]
-    u, _, vt = np.linalg.svd(part)
-    turn = u @ vt
-    if np.linalg.det(turn) < 0:
-        return 180.0, math.nan
-    angle = math.degrees(math.acos(float(np.clip((np.trace(turn) - 1) / 2, -1, 1))))
-    return angle, float(np.cbrt(np.linalg.det(part)))
-
-
-def _covered(transform: Transform, points: NDArray[np.float64], image: Volume) -> float:
-    index = np.round(image.grid.to_index(transform.points(points))).astype(int)
-    inside = ((index >= 0) & (index < image.grid.shape)).all(axis=1)
-    known = np.zeros(len(points), dtype=bool)
-    known[inside] = np.isfinite(np.asarray(image.values)[tuple(index[inside].T)])
-    return float(known.mean())
+def _require_maximum(around: Displaced, start: float, file: str | None) -> None:
+    if around.interior and math.isfinite(around.value):
+        return
+    lower = sum(v < around.value for v in around.around)
+    raise NOT_A_MAXIMUM.refused(
+        file=file,
+        found=f"NMI {around.value:.4f} at the result, {start:.4f} at the start; "
+        f"it falls in {lower} of 12 directions",
+    )
 
 
 def _deformed(

@@ -170,3 +170,75 @@ def side(
     if abs(here - there) < _UNDECIDED * gain:
         return Side("undecided", here, there)
     return Side("same" if here > there else "mirrored", here, there)
+
+
+def curve(
+    fixed: Volume,
+    moving: Volume,
+    transform: Affine,
+    *,
+    fixed_mask: NDArray[np.bool_] | None = None,
+    reach: float = 5.0,
+    steps: int = 11,
+    seed: int = 0,
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Match along and about the axes around a result.
+
+    Parameters
+    ----------
+    fixed, moving : Volume
+        The images.
+    transform : Affine
+        The result.
+    fixed_mask : (X, Y, Z) array of bool, optional
+        Where the fixed image counts.
+    reach : float
+        mm and degrees.
+    steps : int
+        From minus to plus that.
+    seed : int
+        Of the points.
+
+    Returns
+    -------
+    places : (steps,) array
+        mm, or degrees.
+    values : (6, steps) array
+        Turns about x, y, z, then shifts.
+    """
+    still = pyramid(fixed, fixed_mask, [4.0])[0]
+    centre = centre_of_mass(still)
+    metric = Metric(still, pyramid(moving, None, [4.0])[0], 8000, seed, centre)
+    places = np.linspace(-reach, reach, steps)
+    values = np.zeros((6, steps))
+    for axis in range(6):
+        for k, place in enumerate(places):
+            p = np.zeros(6)
+            p[axis] = np.radians(place) if axis < 3 else place
+            matrix = transform.matrix @ Rigid.of(p, centre).matrix
+            matrix[3] = [0.0, 0.0, 0.0, 1.0]
+            values[axis, k] = metric.value(Affine(matrix))
+    return places, values
+
+
+def single_peak(values: NDArray[np.float64]) -> bool:
+    """Whether every curve has one peak, inside.
+
+    Parameters
+    ----------
+    values : (6, N) array
+        From :func:`curve`.
+
+    Returns
+    -------
+    bool
+        Rises to a place that is not an end, then falls.
+    """
+    for row in values:
+        top = int(np.argmax(row))
+        if top in (0, len(row) - 1):
+            return False
+        slope = np.diff(row)
+        if (slope[:top] < 0).any() or (slope[top:] > 0).any():
+            return False
+    return True

@@ -11,14 +11,14 @@ from pydantic import BaseModel
 from scipy import ndimage
 
 from ekbom.nouns import Figure, Inputs, Note, Product
-from ekbom.space import checks
-from ekbom.space.assess import Number, brain_points, curve, single_peak
-from ekbom.space.handed import mirror_in, require_side
+from ekbom.space.assess import Number
+from ekbom.space.handed import mirror_in
 from ekbom.space.image import Volume
 from ekbom.space.io import read_mask, read_volume
+from ekbom.space.normalise import Alignment, pet_to_t1
 from ekbom.space.pictures import outlined
-from ekbom.space.quality import displaced
-from ekbom.space.register import Registration, backend
+from ekbom.space.pose import brain_points
+from ekbom.space.quality import curve, displaced, single_peak
 from ekbom.space.steps.given import (
     WaySettings,
     head_of,
@@ -72,36 +72,28 @@ class PETToT1:
         anat = way_of(inputs.files["anat"], "T1w", settings.template)
         head = template(4.0)
         inside = _near_brain(inputs.files["anat"], t1)
-        found = backend("numba").register(
-            t1, pet, kind="rigid", start="search", fixed_mask=inside, seed=settings.seed
-        )
-        way = found.transform
-        assert isinstance(way, Affine)
-        around = displaced(t1, pet, way, fixed_mask=inside, seed=settings.seed)
-        start = displaced(
-            t1, pet, Rigid(np.eye(4)), fixed_mask=inside, shift=1.0, turn=1.0, seed=settings.seed
-        ).value
         scan = pet_path.name.partition("_desc-")[0]
-        if not around.interior or not np.isfinite(around.value):
-            lower = sum(v < around.value for v in around.around)
-            raise checks.NOT_A_MAXIMUM.refused(
-                file=f"{path.name} <- {scan}",
-                found=f"NMI {around.value:.4f}, with the headers as they are {start:.4f}; "
-                f"it falls in {lower} of 12 directions",
-            )
-        points = brain_points(head.grid, np.asarray(head.brain))
-        side, note = require_side(
-            t1,
+        found = pet_to_t1(
             pet,
-            way,
-            mirror=mirror_in(anat.transform, points),
-            fixed_mask=inside,
+            t1,
+            backend="numba",
+            t1_mask=inside,
+            mirror=mirror_in(anat.transform, brain_points(head.grid, np.asarray(head.brain))),
             seed=settings.seed,
             file=f"{path.name} and {scan}",
         )
+        way, around, side = found.transform, found.around, found.side
+        assert isinstance(way, Affine)
+        assert around is not None
+        assert side is not None
+        start = displaced(
+            t1, pet, Rigid(np.eye(4)), fixed_mask=inside, shift=1.0, turn=1.0, seed=settings.seed
+        ).value
         notes = own_instead(settings.backend, "PET to T1w")
-        notes += [Note("registration", text) for text in found.log]
-        notes += [Note("side-undecided", note)] if note else []
+        texts = list(found.notes)
+        if side.verdict == "undecided":
+            notes.append(Note("side-undecided", texts.pop()))
+        notes += [Note("registration", text) for text in texts]
         places, values = curve(t1, pet, way, fixed_mask=inside, seed=settings.seed)
         single = single_peak(values)
         numbers = [
@@ -114,7 +106,7 @@ class PETToT1:
         meta = {
             "Software": f"ekbom, backend {found.backend} {found.version}",
             "Settings": dict(found.settings),
-            "Metric": {found.metric: [found.value_start, found.value]},
+            "Metric": {"nmi": [found.quality["nmi_start"], found.quality["nmi"]]},
             "Convention": "RAS+ mm here; ITK files are LPS",
             "Quality": {one.name: one.value for one in numbers},
             "DisplacedCheck": asdict(around) | {"interior": around.interior},
@@ -124,7 +116,7 @@ class PETToT1:
         }
         return Product(
             scores=scores(numbers, "PET-to-T1w"),
-            figures=[_figure(t1, pet, inputs.files["anat"], found, side.verdict)],
+            figures=[_figure(t1, pet, inputs.files["anat"], found)],
             notes=once(notes),
             files=way_files(LABEL, "T1w", found.transform, found.inverse, settings.formats, meta),
         )
@@ -159,7 +151,7 @@ def _shift(way: Affine, t1: Volume, inside: NDArray[np.bool_] | None) -> float:
     return float(np.sqrt(((way.points(points) - points) ** 2).sum(axis=1).mean()))
 
 
-def _figure(t1: Volume, pet: Volume, anat: object, found: Registration, verdict: str) -> Figure:
+def _figure(t1: Volume, pet: Volume, anat: object, found: Alignment) -> Figure:
     mask = _brain(anat)
     inside = (
         np.asarray(read_mask(mask).values, dtype=bool)
@@ -167,10 +159,12 @@ def _figure(t1: Volume, pet: Volume, anat: object, found: Registration, verdict:
         else np.asarray(t1.values) > 0
     )
     image = warp(pet.values, pet.grid, t1.grid, found.transform)
+    side = found.side
+    assert side is not None
     words = {"same": "agree in left and right", "undecided": "cannot be told apart by side"}
     caption = (
         f"Mean of the frames on the T1-weighted image; outline: brain of the T1. Left is left. "
-        f"NMI {found.value_start:.3f} at the start, {found.value:.3f} now; the images "
-        f"{words[verdict]}."
+        f"NMI {found.quality['nmi_start']:.3f} at the start, {found.quality['nmi']:.3f} now; "
+        f"the images {words[side.verdict]}."
     )
     return Figure("desc-PETToT1w", outlined(image, inside, t1.grid), caption, "png")

@@ -11,13 +11,14 @@ from pydantic import BaseModel
 from ekbom.errors import Refused
 from ekbom.nouns import Figure, Inputs, Map, Note, Product
 from ekbom.space import checks
-from ekbom.space.assess import Assessed, upright, warped_mask
+from ekbom.space.assess import Assessed, warped_mask
 from ekbom.space.assess import to_template as assess
 from ekbom.space.image import Volume
 from ekbom.space.normalise import Alignment, to_template
 from ekbom.space.pictures import outlined
 from ekbom.space.steps.given import WaySettings, head_of, once, scores, way_files
 from ekbom.space.template import SPACE, Template, template
+from ekbom.space.upright import upright
 
 #: Label of the image in names of transforms.
 LABEL = "T1w"

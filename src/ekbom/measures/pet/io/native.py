@@ -14,7 +14,7 @@ from ekbom.measures.pet.io.bids import Scan
 from ekbom.measures.pet.io.image import NATIVE, DynamicImage
 from ekbom.measures.pet.settings import PETSettings
 from ekbom.space import Grid, LabelImage, template
-from ekbom.space.assess import covered, warped_mask
+from ekbom.space.assess import warped_mask
 from ekbom.space.atlas import atlas
 from ekbom.space.checks import (
     BRAIN_CUT,
@@ -29,6 +29,7 @@ from ekbom.space.checks import (
 )
 from ekbom.space.io import read_frames, read_header, read_mask
 from ekbom.space.labels_io import read_labels
+from ekbom.space.pose import brain_points, covered
 from ekbom.space.settings import SpaceSettings
 from ekbom.space.steps.given import Way, way_of
 from ekbom.space.template import SPACE
@@ -101,7 +102,7 @@ def read_native(
     grid, notes = header.grid, list(header.notes)
     way = _way(files, space.template)
     head = template(2.0 if min(grid.voxel_size) < 3.0 else 4.0)
-    seen = covered(head.grid, np.asarray(head.brain), way.transform, grid)
+    seen = covered(way.transform, brain_points(head.grid, np.asarray(head.brain)), grid)
     labels = _labels(files, grid, way.inverse, space, notes)
     if seen < 0.7:
         raise BRAIN_CUT.refused(file=path, found=f"{100 * seen:.0f} %")
@@ -245,6 +246,6 @@ def _cut(
     names = []
     for one in _template_labels(files, space).values():
         for name in one.names:
-            if covered(one.grid, one.mask(name), way, grid) < 0.8:
+            if covered(way, brain_points(one.grid, one.mask(name)), grid) < 0.8:
                 names.append(name)
     return names
