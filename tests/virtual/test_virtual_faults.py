@@ -12,6 +12,7 @@ import pytest
 from ekbom import virtual
 from ekbom.cli import app
 from ekbom.errors import Refused
+from ekbom.validate.faults import planted
 from ekbom.virtual.faults import FAULTS
 
 PLAN = '[measures.pet]\nmodel = ["ma1"]\ntstar = 20\nfigures = false\n'
@@ -57,6 +58,13 @@ def test_the_mirrored_image_is_the_mirror_image(tmp_path):
     a, b = (nib.load(t.root / "sub-01/pet/sub-01_pet.nii.gz") for t in (plain, turned))
     np.testing.assert_array_equal(np.asarray(a.dataobj)[::-1], np.asarray(b.dataobj))
     np.testing.assert_array_equal(a.affine, b.affine)
+
+
+def test_the_mirrored_image_is_refused_where_it_meets_the_head(tmp_path):
+    said = planted(tmp_path, "sides")
+    assert said.caught
+    assert said.measured == 0
+    assert "mirrored" in said.what
 
 
 def test_stages_of_the_wrong_length_are_refused_and_the_other_night_is_scored(tmp_path, capsys):

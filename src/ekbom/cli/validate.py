@@ -85,7 +85,14 @@ def pet(
 
 
 @app.command
-def legs(*, out: Path, nights: int = 2, hours: float = 8.0, seed: int = 1) -> int:
+def legs(
+    *,
+    out: Path,
+    nights: int = 2,
+    hours: float = 8.0,
+    seed: int = 1,
+    virtual_only: bool = False,
+) -> int:
     """Check detection and scoring of leg movements on made nights.
 
     Parameters
@@ -98,10 +105,13 @@ def legs(*, out: Path, nights: int = 2, hours: float = 8.0, seed: int = 1) -> in
         Length of a night.
     seed
         Of every random draw.
+    virtual_only
+        Only the nights that the disease model makes: EDF+ written, read, found and scored.
     """
-    from ekbom.validate.legs import validate_legs
+    from ekbom.validate.legs import validate_legs, validate_virtual
 
-    checks = validate_legs(nights=nights, hours=hours, seed=seed)
+    run = validate_virtual if virtual_only else validate_legs
+    checks = run(nights=nights, hours=hours, seed=seed)
     settings: dict[str, object] = {"Nights": nights, "Hours": hours, "Seed": seed}
     return _report("legs", checks, out, settings, "Research use; not medical advice.")
 
@@ -258,6 +268,40 @@ def design(*, out: Path, full: bool = False, seed: int = 1) -> int:
         " counted in made studies to closed forms (binomial 99.99 % ranges, 3.9 standard errors)."
     )
     return _report("design", checks, out, {"Studies": studies, "Maps": maps, "Seed": seed}, more)
+
+
+@app.command
+def faults(*, out: Path, only: str = "") -> int:
+    """Plant each mistake of real sites into a small study, and see that the run refuses it by name.
+
+    Parameters
+    ----------
+    out
+        Folder for the report.
+    only
+        Faults separated by commas; all by default (`ekbom simulate --faults`).
+    """
+    from tempfile import TemporaryDirectory
+
+    from ekbom.errors import Refused
+    from ekbom.validate.faults import validate_faults
+    from ekbom.virtual.faults import FAULTS
+
+    names = tuple(name.strip() for name in only.split(",") if name.strip()) or tuple(FAULTS)
+    odd = [name for name in names if name not in FAULTS]
+    if odd:
+        raise Refused(
+            "There is no such fault.", field="--only", found=odd[0], expected=", ".join(FAULTS)
+        )
+    with TemporaryDirectory() as place:
+        checks = list(
+            validate_faults(Path(place), names, lambda text: _out.print(text, markup=False))
+        )
+    more = (
+        "1: the person with the fault alone is refused, by the field at fault, and the others are"
+        " measured. The mirrored image is the only person of its study: it takes images."
+    )
+    return _report("faults", checks, out, {"Faults": list(names)}, more)
 
 
 def _report(

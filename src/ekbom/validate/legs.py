@@ -20,6 +20,7 @@ from ekbom.measures.legs.io.read import read
 from ekbom.measures.legs.rules import RULE_SETS, rule_set
 from ekbom.measures.legs.score import score
 from ekbom.measures.legs.simulate import CLEAN, HARD, MadeNight, Scene, simulate_night
+from ekbom.validate.errors import f1_error, mean_words, median_error
 from ekbom.validate.psg import norms, virtual_nights
 from ekbom.validate.result import Check
 
@@ -70,10 +71,29 @@ def validate_legs(*, nights: int = 2, hours: float = 8.0, seed: int = 1) -> list
             checks += _detection(name, made, Path(place))
         checks += list(_indices(nights, hours, seed, Path(place)))
         checks += list(_units(seed, Path(place)))
-        study = Path(place) / "virtual"
-        checks += list(virtual_nights(study, people=2 * nights, hours=hours, seed=seed))
+    checks += validate_virtual(nights=nights, hours=hours, seed=seed)
     checks += list(norms(people=100 * nights, patients=30 * nights, seed=seed))
     return checks
+
+
+def validate_virtual(*, nights: int = 2, hours: float = 8.0, seed: int = 1) -> list[Check]:
+    """Run the loop of the nights that the disease model makes.
+
+    Parameters
+    ----------
+    nights : int
+        Twice as many people, each with a night and a test awake.
+    hours : float
+        Length of a night.
+    seed : int
+
+    Returns
+    -------
+    list of Check
+        Gate on F1.
+    """
+    with TemporaryDirectory() as place:
+        return list(virtual_nights(Path(place) / "s", people=2 * nights, hours=hours, seed=seed))
 
 
 def night_file(night: MadeNight, path: Path, unit: str = "uV") -> Path:
@@ -107,14 +127,15 @@ def _detection(name: str, made: list[MadeNight], place: Path) -> Iterator[Check]
     offset = np.concatenate([r.offset_error for r in results])
     low = {"clean": 0.99, "hard": 0.95}.get(name, math.nan)
     high = 0.05 if name in ("clean", "hard") else math.nan
+    error = f1_error([r.hits for r in results], [r.false + r.missed for r in results])
     yield Check(f"{name}: F1 (IoU > .2)", f1, n, "", low, 1.0 if low == low else math.nan,
-                note=f"{wrong} false or missed")  # fmt: skip
+                error, f"{wrong} false or missed")  # fmt: skip
     yield Check(f"{name}: onset error, median absolute", float(np.median(np.abs(onset))), hits, "s",
-                note=f"median {np.median(onset):+.3f} s")  # fmt: skip
+                se=median_error(onset), note=f"median {np.median(onset):+.3f} s")  # fmt: skip
     most = np.quantile(np.abs(offset), 0.9)
     yield Check(
         f"{name}: offset error, median absolute", float(np.median(np.abs(offset))), hits, "s",
-        0.0 if high == high else math.nan, high,
+        0.0 if high == high else math.nan, high, median_error(offset),
         note=f"median {np.median(offset):+.3f}, 90 % within {most:.3f} s",
     )  # fmt: skip
 
@@ -138,7 +159,7 @@ def _indices(nights: int, hours: float, seed: int, place: Path) -> Iterator[Chec
                 errors[rules].append(x - y)
         for rules, values in errors.items():
             yield Check(f"{name}: PLMS by {rules}, largest error", float(np.max(np.abs(values))),
-                        nights, "1/h", note=f"mean {np.mean(values):+.2f}")  # fmt: skip
+                        nights, "1/h", note=mean_words(values))  # fmt: skip
 
 
 def _units(seed: int, place: Path) -> Iterator[Check]:

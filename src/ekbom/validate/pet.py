@@ -18,6 +18,7 @@ from ekbom.measures.pet.reference import fit_reference
 from ekbom.measures.pet.simulate import forward
 from ekbom.measures.pet.spectral import spectral, spectral_basis
 from ekbom.measures.pet.weights import weights
+from ekbom.validate.errors import binomial_error
 from ekbom.validate.pet_clean import clean
 from ekbom.validate.pet_optimum import optimum
 from ekbom.validate.pet_truth import (
@@ -25,7 +26,6 @@ from ekbom.validate.pet_truth import (
     TISSUES,
     Truth,
     bias_check,
-    binomial_error,
     first_minute,
     noisy,
     truth_of,

@@ -22,7 +22,8 @@ from ekbom.measures.pet.reference_maps import map_reference
 from ekbom.measures.pet.simulate import forward
 from ekbom.measures.pet.voxels import VoxelFit
 from ekbom.measures.pet.weights import weights
-from ekbom.validate.pet_truth import BLOOD, Truth, binomial_error, noisy
+from ekbom.validate.errors import binomial_error
+from ekbom.validate.pet_truth import BLOOD, Truth, noisy
 from ekbom.validate.result import Check, binomial_gate
 
 Array = NDArray[np.float64]

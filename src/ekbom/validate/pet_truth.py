@@ -107,9 +107,3 @@ def bias_check(name: str, values: Array, value: float, truth: Truth, gated: bool
         se=math.sqrt(math.pi / 2) * spread / math.sqrt(max(error.size, 1)),
         note=truth.note if gated else "",
     )
-
-
-def binomial_error(share: float, n: int) -> float:
-    """Return the standard error of a share, after Agresti and Coull: 0 or 1 has one too."""
-    p = (share * n + 2) / (n + 4)
-    return math.sqrt(p * (1 - p) / (n + 4))

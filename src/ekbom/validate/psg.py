@@ -15,6 +15,7 @@ from ekbom.measures.legs.io.table import read_table
 from ekbom.measures.legs.periodicity import intervals, pi_2016
 from ekbom.measures.legs.rules import rule_set
 from ekbom.measures.legs.score import Scored, score
+from ekbom.validate.errors import binomial_error, f1_error, mean_words, median_error
 from ekbom.validate.result import Check
 from ekbom.virtual import load_protocol, make_clinical
 from ekbom.virtual.nights import make_night
@@ -48,7 +49,10 @@ def virtual_nights(place: Path, *, people: int, hours: float, seed: int) -> Iter
     """
     design = load_protocol("plm-norms", {"nights.hours": hours})
     made = make_clinical(design, place, seed=seed, subjects=people)
-    hits = wrong = marks = 0
+    hits: list[int] = []
+    wrong: list[int] = []
+    marks = 0
+    onset: list[float] = []
     offset: list[float] = []
     index: dict[str, list[tuple[float, float]]] = {W16: [], "aasm": [], "SIT": [], "PI": []}
     for label in made.participants["participant_id"]:
@@ -57,8 +61,10 @@ def virtual_nights(place: Path, *, people: int, hours: float, seed: int) -> Iter
             opened = open_edf(true.edf)
             found = detect(leg_channels(opened), ecg_channel(opened))
             got = agree(found.marks, true.truth)
-            hits, wrong = hits + got.hits, wrong + got.false + got.missed
+            hits.append(got.hits)
+            wrong.append(got.false + got.missed)
             marks += len(true.truth)
+            onset += got.onset_error.tolist()
             offset += got.offset_error.tolist()
             said = read_table(true.edf.with_name(true.edf.name.replace("_eeg.edf", "_events.tsv")))
             night = said.hypnogram(found.lost)
@@ -72,10 +78,15 @@ def virtual_nights(place: Path, *, people: int, hours: float, seed: int) -> Iter
                         index["PI"].append((pi_2016(a, "sleep").value, pi_2016(b, "sleep").value))
                 elif rules == W16:
                     index["SIT"].append((index_of(a, "wake"), index_of(b, "wake")))
-    yield Check("virtual nights: F1 (IoU > .2)", 2 * hits / max(2 * hits + wrong, 1), marks, "",
-                0.95, 1.0, note=f"{wrong} false or missed in {2 * people} recordings")  # fmt: skip
-    yield Check("virtual nights: offset error, median absolute",
-                float(np.median(np.abs(offset))), len(offset), "s")  # fmt: skip
+    n, bad = sum(hits), sum(wrong)
+    yield Check("virtual nights: F1 (IoU > .2)", 2 * n / max(2 * n + bad, 1), marks, "", 0.95, 1.0,
+                f1_error(hits, wrong),
+                f"{bad} false or missed in {2 * people} recordings")  # fmt: skip
+    for word, error in (("onset", np.array(onset)), ("offset", np.array(offset))):
+        yield Check(f"virtual nights: {word} error, median absolute",
+                    float(np.median(np.abs(error))), error.size, "s", se=median_error(error),
+                    note=f"median {np.median(error):+.3f} s, 90 % within"
+                    f" {np.quantile(np.abs(error), 0.9):.3f} s")  # fmt: skip
     for name, unit in ((W16, "1/h"), ("aasm", "1/h"), ("SIT", "1/h"), ("PI", "")):
         pairs = np.array(index[name])
         pairs = pairs[np.isfinite(pairs).all(axis=1)]
@@ -83,7 +94,7 @@ def virtual_nights(place: Path, *, people: int, hours: float, seed: int) -> Iter
         what = {"SIT": "index of the test awake", "PI": "PI_2016"}.get(name, f"PLMS by {name}")
         yield Check(f"virtual nights: {what}, largest error", float(np.max(np.abs(error))),
                     len(pairs), unit,
-                    note=f"mean {np.mean(error):+.2f}, true mean {np.mean(pairs[:, 1]):.3g}"
+                    note=f"{mean_words(error)}, true mean {np.mean(pairs[:, 1]):.3g}"
                     if len(pairs) else "no night had any")  # fmt: skip
 
 
@@ -124,6 +135,7 @@ def norms(*, people: int, patients: int, seed: int) -> Iterator[Check]:
     first = [scored_night(others, k, seed, 0, W06) for k in range(people)]
     share = 100 * float(np.mean([index_of(s) > 15 for s in first]))
     yield Check("norms: PLMS > 15/h, 40 to 80 years", share, people, "%",
+                se=100 * binomial_error(share / 100, people),
                 note="HypnoLaus 28.6, mean age 58; the model's rate was set to it")  # fmt: skip
     ill = draw_pool(seed + 1, patients, 0, (20, 80), 0.5)
     many = np.array([[index_of(scored_night(ill, k, seed + 1, j, W06)) for j in range(NIGHTS)]
@@ -131,10 +143,11 @@ def norms(*, people: int, patients: int, seed: int) -> Iterator[Check]:
     for limit, note in ((5, "PL01 80.2; Trotti 2009 70.1 of nights"),
                         (15, "Korean patients 42.3; Trotti 2009 34.1 of nights")):  # fmt: skip
         yield Check(f"norms: PLMS > {limit}/h in patients, of nights",
-                    100 * float(np.mean(many > limit)), patients, "%", note=note)  # fmt: skip
+                    100 * float(np.mean(many > limit)), patients, "%",
+                    se=100 * _mean_error((many > limit).mean(axis=1)), note=note)  # fmt: skip
     high, low = many.max(axis=1), many.min(axis=1)
     yield Check(f"norms: highest less lowest of {NIGHTS} nights in patients",
-                float((high - low).mean()), patients, "1/h",
+                float((high - low).mean()), patients, "1/h", se=_mean_error(high - low),
                 note="Trotti 2009, 10 to 15 nights: 25.1")  # fmt: skip
     within = float(many.var(axis=1, ddof=1).mean())
     between = float(many.mean(axis=1).var(ddof=1)) - within / NIGHTS
@@ -159,6 +172,10 @@ def norms(*, people: int, patients: int, seed: int) -> Iterator[Check]:
         )
         yield Check(f"norms: mode of the interval {word}", _mode(values), values.size, "s",
                     note=f"print: {printed}")  # fmt: skip
+
+
+def _mean_error(values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> float:
+    return float(np.std(values, ddof=1) / np.sqrt(values.size)) if values.size > 1 else float("nan")
 
 
 def scored_night(pool: Pool, k: int, seed: int, night: int, rules: str) -> Scored:

@@ -166,7 +166,7 @@ FAULTS: dict[str, Fault] = {
         ),
         Fault("clock", "blood times come from a clock an hour off", "time", _clock),
         Fault("frames", "frame starts are in minutes", "FrameTimesStart", _frames),
-        Fault("sides", "the PET image is mirrored against its header", "side", _sides),
+        Fault("sides", "the PET image is mirrored against its header", "left and right", _sides),
         Fault("epochs", "sleep stages every 20 s are called 30 s long", "onset", _epochs, "night"),
     )
 }  # fmt: skip

@@ -266,10 +266,11 @@ def _frame_times(data: Mapping[str, Any], file: Path) -> tuple[Array, Array]:
         raise Refused(
             "Frames overlap.",
             file=file,
-            field="FrameDuration",
+            field="FrameTimesStart, FrameDuration",
             found=f"frame {i + 1} ends at {start[i] + duration[i]:g} s,"
             f" frame {i + 2} begins at {start[i + 1]:g} s",
             expected="a frame begins when the one before has ended, or later",
+            mend="both are in seconds; starts in minutes look like this",
         )
     end = start + duration
     # rounding in the file must not make neighbours overlap by a hair
