@@ -28,7 +28,7 @@ class Check:
     low, high : float
         Gate, both ends included; NaN when the number is only printed.
     se : float
-        Monte-Carlo standard error; NaN when the number is exact.
+        Monte-Carlo standard error; NaN when the number is exact, or a count (see ``error``).
     note : str
         What a reader must know.
     """
@@ -52,6 +52,21 @@ class Check:
             Whether there is.
         """
         return self.low == self.low or self.high == self.high
+
+    @property
+    def error(self) -> float:
+        """Monte-Carlo standard error, of a count of studies the binomial one.
+
+        Returns
+        -------
+        float
+            ``se`` where it is given; else for so many of ``n`` studies or fits that of the
+            count, after Agresti and Coull; NaN of what is exact.
+        """
+        if self.se == self.se or not self.unit.startswith(("null studies", "studies", "fits")):
+            return self.se
+        share = (self.value + 2.0) / (self.n + 4.0)
+        return self.n * math.sqrt(share * (1.0 - share) / (self.n + 4.0))
 
     @property
     def passed(self) -> bool:
@@ -111,7 +126,7 @@ def as_frame(checks: Sequence[Check]) -> pd.DataFrame:
             {
                 "check": c.name,
                 "value": c.value,
-                "se": c.se,
+                "se": c.error,
                 "unit": c.unit or "n/a",
                 "n": c.n,
                 "gate_low": c.low,
