@@ -84,7 +84,9 @@ def planted(place: Path, name: str) -> Said:
     return Said(
         fault,
         tuple(sorted({one.unit.participant for one in found.stopped})),
-        *(str(parts.get(part) or "") for part in ("what", "file", "field")),
+        str(parts.get("what") or ""),
+        str(parts.get("file") or ""),
+        str(parts.get("field") or ""),
         len(found.measured),
     )
 
