@@ -37,6 +37,22 @@ def test_the_same_seed_gives_the_same_numbers() -> None:
     assert [x.value for x in a] != [x.value for x in c]
 
 
+def test_finished_parts_are_read_not_made_again(tmp_path, monkeypatch) -> None:
+    given = {"fits": 10, "tracers": ("raclopride",), "noise": (3.0,), "kept": tmp_path}
+    told: list[str] = []
+    first = pet.validate_pet(**given, tell=told.append)
+    assert len(told) == len(list(tmp_path.iterdir()))
+    (tmp_path / next(f.name for f in tmp_path.iterdir() if "own" in f.name)).unlink()
+    asked = []
+    monkeypatch.setattr(pet, "_own", lambda *_: asked.append("own") or [])
+    monkeypatch.setattr(pet, "_other", lambda *_: asked.append("other") or [])
+    again = pet.validate_pet(**given)
+    assert asked == ["own"]
+    rest = [(c.name, c.value) for c in again]
+    assert rest == [(c.name, c.value) for c in first if (c.name, c.value) in rest]
+    assert 0 < len(rest) < len(first)
+
+
 @pytest.mark.parametrize("fault", ["errors too small", "biased"])
 def test_a_fault_fails_its_gate(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     right = pet.fit

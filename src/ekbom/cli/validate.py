@@ -42,21 +42,26 @@ def pet(
     fits: int = 200,
     seed: int = 1,
     tracers: str = "",
+    voxels: int | None = None,
 ) -> int:
     """Check bias, coverage and flags of the kinetic models on simulated curves.
+
+    Finished parts are kept in OUT/parts: an interrupted run goes on from there.
 
     Parameters
     ----------
     out
         Folder for the report.
     full
-        2,000 fits a cell: minutes.
+        2,000 fits and 10,000 voxels a cell: a quarter of an hour of one core.
     fits
         Fits a cell without it.
     seed
         Of every random draw.
     tracers
         Names separated by commas; all that have rate constants on file by default.
+    voxels
+        Voxels a cell held to an exhaustive search; five a fit by default, from 1,000 fits on.
     """
     from ekbom.errors import Refused
     from ekbom.validate.pet import validate_pet
@@ -74,8 +79,15 @@ def pet(
     number = 2000 if full else fits
     if number < 10:
         raise Refused("Too few fits.", field="--fits", found=number, expected="10 or more")
-    checks = validate_pet(fits=number, seed=seed, tracers=names)
-    settings: dict[str, object] = {"Fits": number, "Seed": seed, "Tracers": list(names)}
+    if voxels is not None and voxels < 10:
+        raise Refused("Too few voxels.", field="--voxels", found=voxels, expected="10 or more")
+    checks = validate_pet(
+        fits=number, seed=seed, tracers=names, voxels=voxels, kept=out / "parts",
+        tell=lambda line: _out.print(line, markup=False),
+    )  # fmt: skip
+    settings: dict[str, object] = {
+        "Fits": number, "Seed": seed, "Tracers": list(names), "Voxels": voxels,
+    }  # fmt: skip
     more = (
         "Median bias, coverage of the 95 % interval and share of flagged fits; every fit counts,"
         " flagged ones too. Errors are Monte-Carlo standard errors. A model on the truth of another"

@@ -6,23 +6,22 @@ Each cell is a number of studies without an effect; the count of those that find
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from ekbom import __version__
 from ekbom.inference import Settings, effect_sizes, fit, permute
 from ekbom.inference.permute.engine import plan_for
 from ekbom.inference.question import Question, ask
 from ekbom.inference.reliability import reliability
 from ekbom.inference.variance import Welch, groups_of
 from ekbom.validate import blockmaps, claims, relabelled
+from ekbom.validate.kept import once
 from ekbom.validate.nullmaps import ALPHA, Cell, null_maps, two_groups
 from ekbom.validate.result import Check, binomial_gate
 
@@ -102,18 +101,7 @@ def validate_inference(
 
 def _kept(name: str, loop: Loop, count: int, seed: int, kept: Path | None) -> list[Check]:
     """Run a loop, or read what it found before."""
-    if kept is None:
-        return loop(count, seed)
-    words = "-".join("".join(c if c.isalnum() else " " for c in name).split())
-    file = kept / f"{words}-{count}-seed{seed}-v{__version__}.json"
-    if file.exists():
-        return [Check(**row) for row in json.loads(file.read_text("utf-8"))]
-    checks = loop(count, seed)
-    kept.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(json.dumps([asdict(c) for c in checks], default=float), "utf-8")
-    part.replace(file)
-    return checks
+    return once(f"{name}-{count}-seed{seed}", lambda: loop(count, seed), kept)
 
 
 def cells(size: Size, seed: int) -> list[Cell]:

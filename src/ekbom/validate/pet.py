@@ -8,7 +8,9 @@ fitted to another's, its bias is a fact to know and is only printed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +20,10 @@ from ekbom.measures.pet.reference import fit_reference
 from ekbom.measures.pet.simulate import forward
 from ekbom.measures.pet.spectral import spectral, spectral_basis
 from ekbom.measures.pet.weights import weights
+from ekbom.validate import pet_optimum
 from ekbom.validate.errors import binomial_error
+from ekbom.validate.kept import once
 from ekbom.validate.pet_clean import clean
-from ekbom.validate.pet_optimum import optimum
 from ekbom.validate.pet_truth import (
     BLOOD,
     TISSUES,
@@ -50,6 +53,9 @@ def validate_pet(
     seed: int = 1,
     tracers: Sequence[str] = tuple(TISSUES),
     noise: Sequence[float] = NOISE,
+    voxels: int | None = None,
+    kept: Path | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> list[Check]:
     """Fit simulated curves by every model.
 
@@ -63,6 +69,13 @@ def validate_pet(
         Of :data:`TISSUES`.
     noise : sequence of float
         Per cent.
+    voxels : int, optional
+        Voxels a cell that are held to an exhaustive search; by default as many as fits, or
+        five times as many from 1,000 fits on: a share of one in a thousand is to be told.
+    kept : Path, optional
+        Folder of finished parts: an interrupted run goes on from there.
+    tell : callable
+        Gets a line before each part.
 
     Returns
     -------
@@ -71,17 +84,28 @@ def validate_pet(
         share of flagged fits, each with its Monte-Carlo error; share of voxels off the
         global optimum.
     """
+    many = (5 * fits if fits >= _MANY else fits) if voxels is None else voxels
     checks: list[Check] = []
     for name in tracers:
         truth = truth_of(name)
-        checks += clean(truth)
+        parts: list[tuple[str, int, Callable[[], list[Check]]]] = [
+            ("no noise", 1, partial(clean, truth))
+        ]
         for percent in noise:
-            checks += _own(truth, percent, fits, seed)
-            checks += _other(truth, percent, fits, seed)
+            parts += [
+                (f"{percent:g} own", fits, partial(_own, truth, percent, fits, seed)),
+                (f"{percent:g} other", fits, partial(_other, truth, percent, fits, seed)),
+            ]
         for percent in NOISE_SPECTRAL:
-            checks += _spectral(truth, percent, fits, seed)
-        # five voxels for a regional fit where a share of one in a thousand is to be told
-        checks += optimum(truth, 5 * fits if fits >= _MANY else fits, seed)
+            parts += [
+                (f"{percent:g} spectral", fits, partial(_spectral, truth, percent, fits, seed))
+            ]
+        for percent in pet_optimum.NOISE:
+            look = partial(pet_optimum.optimum, truth, many, seed, (percent,))
+            parts += [(f"{percent:g} voxels", many, look)]
+        for what, count, make in parts:
+            tell(f"{name}, {what}, {count} curves")
+            checks += once(f"{name} {what} {count} seed{seed}", make, kept)
     return checks
 
 

@@ -106,7 +106,13 @@ def clean(truth: Truth) -> list[Check]:
             found = 1 + float(done.params["BPND"][0])
             add(model, on, "1 + BP_ND", found, 1 + r.BPND, gate if on == own else math.nan)
             if "R1" in done.params and on == own:
-                # of MRTM it is a ratio of small numbers from frames after t*
-                bound = gate if start is None else math.nan
-                add(model, on, "R1", float(done.params["R1"][0]), 1.0, bound)
+                add(model, on, "R1", float(done.params["R1"][0]), 1.0, gate)
+            if model in ("mrtm1", "mrtm2") and on == own:
+                # their equation holds in every frame: from the first one on they are a full model
+                whole = fit_reference(
+                    bare[on], bare["reference"], f, model=model, k2prime=r.k2, tstar=0.0
+                )
+                found = 1 + float(whole.params["BPND"][0])
+                add(model, on, "1 + BP_ND, all frames", found, 1 + r.BPND, REFERENCE)
+                add(model, on, "R1, all frames", float(whole.params["R1"][0]), 1.0, REFERENCE)
     return checks

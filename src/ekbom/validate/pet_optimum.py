@@ -9,6 +9,7 @@ then the exact recursion down to the bottom.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,7 +37,7 @@ _RATES = 4096
 _GOLD, _SPLITS = 0.5 * (math.sqrt(5.0) - 1.0), 60
 
 
-def optimum(truth: Truth, voxels: int, seed: int) -> list[Check]:
+def optimum(truth: Truth, voxels: int, seed: int, noise: Sequence[float] = NOISE) -> list[Check]:
     """Compare maps of noisy voxels with an exhaustive search.
 
     Parameters
@@ -45,6 +46,8 @@ def optimum(truth: Truth, voxels: int, seed: int) -> list[Check]:
     voxels : int
         For each model and noise level.
     seed : int
+    noise : sequence of float
+        Per cent.
 
     Returns
     -------
@@ -56,7 +59,7 @@ def optimum(truth: Truth, voxels: int, seed: int) -> list[Check]:
     one = {"K1": r.K1, "k2": r.k2 / (1 + r.BPND)}
     reference = forward("1tcm", {"K1": r.K1, "k2": r.k2}, truth.input, f)[0]
     checks: list[Check] = []
-    for percent in NOISE:
+    for percent in noise:
         for model, params in (("1tcm", one), ("2tcm", two)):
             clean = forward(model, params, truth.input, f, vB=BLOOD)[0]
             data = noisy(clean, truth, percent, voxels, seed, f"voxels {model}")
