@@ -1,11 +1,13 @@
 """A full-size simulated scan through `ekbom run`: seconds and memory by step.
 
-    python benchmarks/pet_scan.py [--maps ma1,2tcm] [--keep FOLDER]
+    python benchmarks/pet_scan.py [--maps ma1,2tcm] [--runs 6x10,6x20,6x60,6x180,9x420]
+        [--keep FOLDER] [--raw FOLDER/raw]
 
 One person of the demo at 2 mm is simulated as raw BIDS and goes through the demo's plan, with maps
-of the models given, in this process. Twenty times a second the innermost step at work and the
-memory held are written down: a step's seconds are its share of these looks, its memory the most
-that was seen.
+of the models given, in this process. The frames are 33 in 90 minutes or those given as
+number x seconds; `--runs tracer` takes those of the tracer's file. Twenty times a second the
+innermost step at work and the memory held are written down: a step's seconds are its share of
+these looks, its memory the most that was seen.
 Kernels are compiled before. Nothing is gated.
 """
 
@@ -25,6 +27,7 @@ from pathlib import Path
 import numba
 
 from ekbom import virtual
+from ekbom.measures.pet import tracers
 from ekbom.measures.pet.warm import warm
 from ekbom.study.executors import executor
 from ekbom.study.run import run_study
@@ -42,6 +45,19 @@ def resident() -> float:
 def _is_step(module: str) -> bool:
     """Whether a module is one of ours, and not the waiting for threads."""
     return module.startswith("ekbom.") and not module.endswith("._threads")
+
+
+def with_frames(runs: str) -> None:
+    """Give every tracer these frames, in this process."""
+    made = tuple((int(n), float(s)) for n, s in (one.split("x") for one in runs.split(",")))
+    schedule = tracers.Schedule(runs=made, status="assumed", source="asked of the benchmark")
+    read = tracers.parse_tracer
+
+    def parse(text: str, source: str = "tracer") -> tracers.Tracer:
+        return read(text, source).model_copy(update={"frames": schedule})
+
+    tracers.parse_tracer = parse
+    tracers.tracer.cache_clear()
 
 
 class Looks(threading.Thread):
@@ -71,9 +87,12 @@ class Looks(threading.Thread):
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--maps", default="ma1,2tcm")
+    parser.add_argument("--runs", default="6x10,6x20,6x60,6x180,9x420")
     parser.add_argument("--raw", type=Path, help="a study simulated before")
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
+    if given.runs != "tracer":
+        with_frames(given.runs)
     with tempfile.TemporaryDirectory() as temporary:
         folder = given.keep or Path(temporary)
         raw = given.raw or folder / "raw"

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize_scalar
-from scipy.stats import f as fisher
+from scipy.special import fdtri
 
 from ekbom.errors import Refused
 from ekbom.measures.pet import compartment
@@ -142,7 +142,7 @@ def fit_delay(
     if least > profile_rss[at]:
         best, least = float(profile_t[at]), float(profile_rss[at])
     df = used - n_free
-    ceiling = least * (1 + float(fisher.ppf(0.95, 1, df)) / df)
+    ceiling = least * (1 + float(fdtri(1, df, 0.95)) / df)
     if profile_rss[0] < ceiling or profile_rss[-1] < ceiling:
         return Delay(0.0, float("nan"), profile_t, profile_rss, "delay_flat", best)
     se = _half_width(profile_t, profile_rss, best, least, least * (1 + 1 / df))

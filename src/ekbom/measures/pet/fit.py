@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from ekbom.errors import Refused
 from ekbom.measures.pet import compartment, graphical
@@ -115,7 +115,7 @@ class KineticFit:
         -------
         lower, upper : (N,) array
         """
-        reach = float(student.ppf(0.5 + level / 2, self.df)) if self.df > 0 else math.nan
+        reach = float(stdtrit(self.df, 0.5 + level / 2)) if self.df > 0 else math.nan
         half = reach * self.se[name]
         return self.params[name] - half, self.params[name] + half
 

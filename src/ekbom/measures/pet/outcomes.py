@@ -38,17 +38,23 @@ def outcomes(
         se: dict[str, Array] = {}
         if not with_se:
             return params, se
+        # parameters first, so that every product is one of whole columns
+        cov = np.ascontiguousarray(np.moveaxis(fit.cov, 0, -1))
+        absent = np.isnan(cov[2, 2]), np.isnan(cov[3, 3]), np.isnan(cov[4, 4])
+        np.nan_to_num(cov, copy=False)
         for name, slope in slopes.items():
             use = [i for i in range(5) if slope[i] is not None]
-            g = np.stack([np.broadcast_to(slope[i], fit.vB.shape) for i in use], axis=1)
-            part = np.nan_to_num(fit.cov[:, use][:, :, use])
-            se[name] = np.sqrt(np.einsum("ni,nij,nj->n", g, part, g))
-            unknown = np.isnan(fit.cov[:, 2, 2])
+            variance = np.zeros_like(fit.vB)
+            for at, i in enumerate(use):
+                variance += slope[i] ** 2 * cov[i, i]
+                for j in use[at + 1 :]:
+                    variance += 2.0 * slope[i] * slope[j] * cov[i, j]
+            unknown = absent[0]
             if name in _OF_SECOND[model]:
-                unknown |= np.isnan(fit.cov[:, 3, 3])
+                unknown = unknown | absent[1]
             if name == "vB":
-                unknown |= np.isnan(fit.cov[:, 4, 4])
-            se[name] = np.where(unknown, np.nan, se[name])
+                unknown = unknown | absent[2]
+            se[name] = np.where(unknown, np.nan, np.sqrt(variance))
     return params, se
 
 

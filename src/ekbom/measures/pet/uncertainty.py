@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import brentq
-from scipy.stats import f as fisher
+from scipy.special import fdtri
 
 from ekbom.errors import Refused
 from ekbom.measures.pet import compartment
@@ -77,7 +77,7 @@ def profile_interval(
     w = frame_weights(weights, frames, values)
     best = fit(values, frames, input, model=model, vB=vB, weights=w, frame_mean=frame_mean)
     VT = float(best.params["VT"][0])
-    limit = float(best.rss[0]) * (1 + float(fisher.ppf(level, 1, best.df)) / best.df)
+    limit = float(best.rss[0]) * (1 + float(fdtri(1, best.df, level)) / best.df)
     grid = make_grid(frames, input, decay_weighted=frame_mean == "decay-weighted")
     n_exp = compartment.MODELS[model][0]
     raw = compartment.fit_exponentials(
