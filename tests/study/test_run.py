@@ -17,6 +17,7 @@ from ekbom.errors import Refused
 from ekbom.study import store
 from ekbom.study.executors import LocalProcesses
 from ekbom.study.manifest import check_manifest, read_manifest
+from ekbom.study.question import Question, check_question
 from ekbom.study.run import Summary, run_study
 
 COLUMNS = [
@@ -266,6 +267,42 @@ def test_flagged_numbers_are_counted(study: Path, out: Path) -> None:
     assert answer(out, "groupA")["flagged"] == [
         {"flag": "k4_small", "n": 1, "of": 24, "where": ["sub-02_ses-one seg:insula"]}
     ]
+
+
+def test_a_flagged_number_can_be_kept_out_of_the_mean(
+    study: Path, out: Path, plan: WriteInPlan
+) -> None:
+    set_value(study, "sub-02_ses-one", 2, "3000")  # V_T of a k4 near zero
+    naive = go(study, out)
+    assert naive.exit_code == 0
+    assert answer(out, "groupA")["flagged"][0]["where"] == ["sub-02_ses-one seg:insula"]
+    both = {}
+    for missing in ("drop-scan", "drop-region"):
+        other = out.with_name(missing)
+        text = PLAN.replace(
+            "[questions.group]",
+            f'[questions.group]\nmissing = "{missing}"\ndrop_flagged = ["k4_small"]',
+        )
+        assert go(study, other, plan(text)).exit_code == 0
+        both[missing] = answer(other, "groupA")
+        assert not both[missing]["flagged"]
+    assert both["drop-scan"]["dropped"][0]["reason"] == "k4_small in seg:insula"
+    assert both["drop-region"]["regions_dropped"] == ["seg:insula: k4_small in sub-02_ses-one"]
+    assert both["drop-scan"]["rows"] == answer(out, "groupA")["rows"] - 1
+
+
+def test_flags_to_drop_are_of_regions() -> None:
+    with pytest.raises(Refused, match="voxels"):
+        check_question(
+            Question(
+                outcome="pet.VT",
+                over="voxels",
+                model="~ age",
+                test="age",
+                drop_flagged=["k4_small"],
+            ),
+            {},
+        )
 
 
 @pytest.mark.parametrize(

@@ -52,6 +52,9 @@ class Question(KindKeys):
     missing : {"drop-scan", "drop-region", "refuse"}
         What is done when a scan has no number in a declared region. Always by
         name.
+    drop_flagged : list of str
+        Flags of a measure (``k4_small``, ``no_convergence``) whose numbers count as missing;
+        none by default: then a flagged number stays, is counted and named.
     space : str, optional
         Space label of the maps (voxels), when there are several.
     mask : str, optional
@@ -72,6 +75,7 @@ class Question(KindKeys):
     sign: Sign | None = None
     blocks: str | None = None
     missing: Literal["drop-scan", "drop-region", "refuse"] = "drop-scan"
+    drop_flagged: list[str] = Field(default_factory=list)
     space: str | None = None
     mask: str | None = None
     inference: dict[str, Any] = Field(default_factory=dict)
@@ -121,6 +125,14 @@ def check_question(question: Question, measures: Mapping[str, Measure]) -> None:
             found=choices(doubled),
             expected="each region once",
             mend="remove the second",
+        )
+    if question.drop_flagged and question.over == "voxels":
+        raise Refused(
+            "flags of regions say nothing of voxels",
+            field="drop_flagged",
+            found=choices(question.drop_flagged),
+            expected="a question over regions",
+            mend="leave it out, or ask over regions; maps have a map of their flags",
         )
     _check_outcome(question, measures)
 

@@ -284,11 +284,26 @@ def _complete(
 ) -> tuple[list[Unit], list[Left], tuple[str, ...], list[str]]:
     """Leave out what has no number, as the plan says: the scan or the region."""
     empty: dict[str, Value] = {}
-    lacking = {
-        unit: [r for r in outcome.regions if is_missing(outcome.values.get(unit, empty).get(r))]
-        for unit in units
-    }
+    unwanted = frozenset(question.drop_flagged)
+
+    def reason(unit: Unit, region: str) -> str:
+        """Why a number is not used: missing, or a flag that the plan does not take."""
+        value = outcome.values.get(unit, empty).get(region)
+        if value is None or is_missing(value):
+            return "n/a"
+        return " ".join(sorted(unwanted.intersection(value.flags)))
+
+    why = {(unit, r): reason(unit, r) for unit in units for r in outcome.regions}
+    lacking = {unit: [r for r in outcome.regions if why[unit, r]] for unit in units}
     some = {unit: gaps for unit, gaps in lacking.items() if gaps}
+
+    def told_of(unit: Unit, gaps: list[str], most: int) -> str:
+        """Regions by what is wrong with them."""
+        by: dict[str, list[str]] = {}
+        for r in gaps:
+            by.setdefault(why[unit, r], []).append(r)
+        return "; ".join(f"{word} in {choices(regions, most)}" for word, regions in by.items())
+
     if not some:
         return units, [], outcome.regions, []
     if question.missing == "refuse":
@@ -296,7 +311,7 @@ def _complete(
         raise Refused(
             "a scan has no number in a declared region",
             field="missing",
-            found=f"{unit.label}: n/a in {choices(gaps, 6)}; {len(some)} scans in all",
+            found=f"{unit.label}: {told_of(unit, gaps, 6)}; {len(some)} scans in all",
             expected="a number in every region of every scan",
             mend='say missing = "drop-scan" or "drop-region"',
         )
@@ -305,11 +320,13 @@ def _complete(
         bare = [u for u, gaps in some.items() if len(gaps) == len(outcome.regions)]
         told = {u: gaps for u, gaps in some.items() if u not in bare}
         gone = {r for gaps in told.values() for r in gaps}
-        said = [
-            f"{r}: n/a in {choices((u.label for u, gaps in told.items() if r in gaps), 8)}"
-            for r in outcome.regions
-            if r in gone
-        ]
+        said = []
+        for r in outcome.regions:
+            scans: dict[str, list[str]] = {}
+            for u, gaps in told.items():
+                if r in gaps:
+                    scans.setdefault(why[u, r], []).append(u.label)
+            said += [f"{r}: {word} in {choices(labels, 8)}" for word, labels in scans.items()]
         regions = tuple(r for r in outcome.regions if r not in gone)
         if not regions:
             raise Refused(
@@ -320,9 +337,10 @@ def _complete(
                 mend='say missing = "drop-scan"',
             )
         kept = [unit for unit in units if unit not in bare]
-        return kept, [Left(u, "n/a in every region") for u in bare], regions, said
+        words = "n/a or flagged" if unwanted else "n/a"
+        return kept, [Left(u, f"{words} in every region") for u in bare], regions, said
     kept = [unit for unit in units if unit not in some]
-    gone_units = [Left(u, f"n/a in {choices(gaps, 6)}") for u, gaps in some.items()]
+    gone_units = [Left(u, told_of(u, gaps, 6)) for u, gaps in some.items()]
     return kept, gone_units, outcome.regions, []
 
 
