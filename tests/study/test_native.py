@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+from importlib.util import find_spec
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from native_study import make_native
+from native_study import PLAN, make_native
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.native import _given
@@ -24,18 +25,24 @@ TO = "MNI152NLin2009aSym"
 
 
 def test_native_scan_gets_to_the_template_with_one_interpolation(tmp_path):
-    root, out = make_native(tmp_path / "bids"), tmp_path / "out"
+    formats = '["itk", "x5"]' if find_spec("nitransforms") else '["itk"]'
+    words = PLAN.replace('warp = "affine"', f'warp = "deformable"\nformats = {formats}')
+    root, out = make_native(tmp_path / "bids", words), tmp_path / "out"
     plan = root / "code" / "plan.toml"
     summary = run_study(root, out, "participant", plan)
     assert (summary.exit_code, len(summary.found.before)) == (0, 3)
     folder = out / "sub-01"
-    t1 = read_transform(folder / "anat" / f"sub-01_from-T1w_to-{TO}_mode-image_xfm.txt")
+    way = folder / "anat" / f"sub-01_from-T1w_to-{TO}_mode-image_xfm"
+    t1 = read_transform(way.with_suffix(".h5"))
     pet = read_transform(folder / "pet" / "sub-01_from-PET_to-T1w_mode-image_xfm.txt")
     head = template(4.0)
     points = head.grid.to_world(np.argwhere(head.brain))
     true = Rigid.of([0.1, -0.06, 0.08, 5, -7, 9]).points(points)
     apart = np.sqrt(((compose(pet, t1).points(points) - true) ** 2).sum(axis=1))
     assert np.quantile(apart, 0.95) < 2.0
+    if "x5" in formats:
+        same = read_transform(way.with_suffix(".x5")).points(points) - t1.points(points)
+        assert np.abs(same).max() < 1e-3
     name = f"sub-01_space-{TO}_res-4_desc-ma1Smoothed_VT_mimap"
     image = nib.load(folder / "pet" / f"{name}.nii.gz")
     assert image.shape == head.grid.shape
