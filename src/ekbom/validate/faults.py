@@ -74,7 +74,9 @@ def planted(place: Path, name: str) -> Said:
         virtual.make_clinical("smoke-nights", raw, size="rois", faults=(name,))
     elif name == "sides":
         # the side can be told where the person's own T1w image shows it
-        virtual.make("von-spiczak-2005", raw, size="quick", seed=1, subjects=1, faults=(name,))
+        heads = virtual.load("von-spiczak-2005")
+        own = virtual.load("smoke").model_copy(update={"head": heads.head, "t1": heads.t1})
+        virtual.make(own, raw, size="quick", seed=1, subjects=1, faults=(name,))
     else:
         virtual.make("smoke", raw, size="rois", seed=1, subjects=2, faults=(name,))
     plan = place / "plan.toml"
