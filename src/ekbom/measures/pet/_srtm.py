@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ekbom.measures.pet.compartment import covariance
+from ekbom.measures.pet._covariance import covariance, room
 from ekbom.measures.pet.convolve import frame_means
 
 CONVERGED, STUCK, AT_LOWER, AT_UPPER, NO_DATA = 0, 1, 2, 3, 4
@@ -131,7 +131,7 @@ def fit_rows(  # type: ignore[no-untyped-def]
     w = np.empty((grid[1].size, 12))
     out = np.empty(2)
     J = np.empty((3, F))
-    cov = np.empty((3, 3))
+    cov, scratch = np.empty((3, 3)), room()
     g = np.zeros(3)
     first, step = ln_rate[0], ln_rate[1] - ln_rate[0]
     simple = np.isnan(k2p)
@@ -219,7 +219,7 @@ def fit_rows(  # type: ignore[no-untyped-def]
                     J[0, f] = q[f] + (k2p - theta) * b[f]
                     J[1, f] = R1 * ((k2p - theta) * d[f] - b[f])
                     J[2, f] = 0.0
-            if covariance(J, use, least / (used - p), cov):
+            if covariance(J, use, least / (used - p), cov, scratch):
                 for j in range(5):
                     # order of the Jacobian: R1, theta, beta
                     g[0], g[1], g[2] = 0.0, 0.0, 0.0

@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ekbom.measures.pet._covariance import covariance, room
 from ekbom.measures.pet._varpro import AT_LIMIT, CONVERGED, LN_MAX, LN_MIN
 from ekbom.measures.pet._voxel_polish import polish
 from ekbom.measures.pet._voxel_starts import best_start
 from ekbom.measures.pet._voxel_table import look_up
 from ekbom.measures.pet._voxel_valleys import beside, products
-from ekbom.measures.pet.compartment import covariance
 
 _STEPS = 60
 # Rates nearer than this, in ln, are one.
@@ -154,7 +154,7 @@ def fit_rows(  # type: ignore[no-untyped-def]
     work = scratch(blood)
     A, D, E, coef = work[0], work[1], work[2], work[5]
     lt, best = np.zeros(2), np.zeros(5)
-    J, active = np.zeros((5, F)), np.zeros(5, np.bool_)
+    J, active, spare = np.zeros((5, F)), np.zeros(5, np.bool_), room()
     h, hp, row = np.empty(S), np.empty(S), np.empty(S)
     base, with_y, score = np.empty((3, F)), np.empty(fine[0].size), np.empty(fine[0].size)
     used = 0
@@ -223,7 +223,7 @@ def fit_rows(  # type: ignore[no-untyped-def]
                 J[4, f] -= phi[n, 1] * A[1, f]
         active[4] = vb_free
         if used > p:
-            good = covariance(J, active, least / (used - p), cov[n])
+            good = covariance(J, active, least / (used - p), cov[n], spare)
             if (dropped or not good) and state == CONVERGED:
                 status[n] = 3
         if n_exp == 1:

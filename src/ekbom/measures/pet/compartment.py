@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ekbom.measures.pet._covariance import covariance, room
 from ekbom.measures.pet._scan import EDGES, SLOW, best_row, scan, starts
 from ekbom.measures.pet._threads import share_rows
 from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, polish
@@ -27,8 +28,6 @@ NODES = 512
 #: Names of the columns of the covariance.
 COLUMNS = ("theta1", "theta2", "phi1", "phi2", "vB")
 
-# Columns of the Jacobian, scaled to length 1, that leave less than this are dependent.
-_SINGULAR = 1e-9
 # ln rates nearer than this are one rate: no scan tells 0.1 % apart.
 _ONE_RATE = 1e-3
 # A valley is looked into when its best pair is below this times the best so far; how often an
@@ -166,71 +165,6 @@ def apart_from(gram: Array, cross: Array, q: Array) -> Array:
 
 
 @njit(cache=True, error_model="numpy")
-def covariance(J, use, variance, out):  # type: ignore[no-untyped-def]
-    """Fill out (P, P) with ``variance (J J')^-1`` over the rows of J in use.
-
-    Parameters
-    ----------
-    J : (P, F) array
-        Weighted columns of the Jacobian, as rows; destroyed.
-    use : (P,) bool array
-    variance : float
-    out : (P, P) array
-
-    Returns
-    -------
-    bool
-        False when the rows in use are dependent (out is left as it was).
-    """
-    F = J.shape[1]
-    index = np.flatnonzero(use)
-    n = index.size
-    scale = np.empty(n)
-    R = np.zeros((n, n))
-    for a in range(n):
-        length = 0.0
-        for f in range(F):
-            length += J[index[a], f] ** 2
-        scale[a] = np.sqrt(length)
-        if not scale[a] > 0.0:
-            return False
-        for f in range(F):
-            J[index[a], f] /= scale[a]
-        for _ in range(2):
-            for b in range(a):
-                dot = 0.0
-                for f in range(F):
-                    dot += J[index[b], f] * J[index[a], f]
-                R[b, a] += dot
-                for f in range(F):
-                    J[index[a], f] -= dot * J[index[b], f]
-        left = 0.0
-        for f in range(F):
-            left += J[index[a], f] ** 2
-        left = np.sqrt(left)
-        if not left > _SINGULAR:
-            return False
-        R[a, a] = left
-        for f in range(F):
-            J[index[a], f] /= left
-    inverse = np.zeros((n, n))
-    for a in range(n):
-        inverse[a, a] = 1.0 / R[a, a]
-        for b in range(a - 1, -1, -1):
-            value = 0.0
-            for k in range(b + 1, a + 1):
-                value -= R[b, k] * inverse[k, a]
-            inverse[b, a] = value / R[b, b]
-    for a in range(n):
-        for b in range(n):
-            value = 0.0
-            for k in range(max(a, b), n):
-                value += inverse[a, k] * inverse[b, k]
-            out[index[a], index[b]] = variance * value / (scale[a] * scale[b])
-    return True
-
-
-@njit(cache=True, error_model="numpy")
 def _best_valley(  # type: ignore[no-untyped-def]
     lt, coef, y, ln_rate, table, gram, apart, blood, P, group, vb_free, root, grid
 ):
@@ -299,6 +233,7 @@ def _fit_rows(  # type: ignore[no-untyped-def]
     for f in range(F):
         if root[f] > 0.0:
             used += 1
+    scratch = room()
     for row in range(rows.size):
         n = rows[row]
         y = data[n]
@@ -349,5 +284,5 @@ def _fit_rows(  # type: ignore[no-untyped-def]
                 dropped = True
         if used > p:
             variance = rss[n] / (used - p)
-            if (not covariance(J, use, variance, cov[n]) or dropped) and status[n] == 0:
+            if (not covariance(J, use, variance, cov[n], scratch) or dropped) and status[n] == 0:
                 status[n] = SINGULAR
