@@ -33,7 +33,7 @@ def outcomes(
         phi2 theta2)/K1, k4 = theta1 theta2/k2, k3 = theta1 + theta2 - k2 - k4,
         BP_ND = k3/k4, V_ND = K1/k2.
     """
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         params, slopes = _OUTCOMES[model](fit)
         se: dict[str, Array] = {}
         if not with_se:
