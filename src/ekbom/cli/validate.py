@@ -243,8 +243,12 @@ def disease(
     from ekbom.validate.disease import validate_disease
     from ekbom.validate.nights import nights
 
-    checks = validate_disease(people=people, against=against, days=days, seed=seed)
+    checks = validate_disease(
+        people=people, against=against, days=days, seed=seed,
+        say=lambda text: _out.print(text, markup=False),
+    )  # fmt: skip
     if patients:
+        _out.print(f"nights of {patients} patients", markup=False)
         more, table = nights(people=100, patients=patients, seed=seed)
         checks += more
         write_bytes(out / "intervals.tsv", tsv_bytes(table))

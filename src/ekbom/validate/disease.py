@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -29,7 +30,13 @@ _DOSES = ((21.0, "l_gut", 100.0), (20.0, "g_gut", 0.25), (32.0, "o_gut", 10.0))
 
 
 def validate_disease(
-    *, people: int = 2000, against: int = 100, twenty: int = 20, days: int = 84, seed: int = 1
+    *,
+    people: int = 2000,
+    against: int = 100,
+    twenty: int = 20,
+    days: int = 84,
+    seed: int = 1,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Check]:
     """Run every check.
 
@@ -45,20 +52,22 @@ def validate_disease(
         Days of it.
     seed : int
         Of the people.
+    say : callable
+        Told what is being run.
 
     Returns
     -------
     list of Check
         With gates where the model states one.
     """
+    say("steady states of the terminal, balances")
+    first = [*_terminal(), *_balances(seed)]
+    say(f"{people} people for a week")
     checks, own = _week(people, seed)
-    return [
-        *_terminal(),
-        *_balances(seed),
-        *checks,
-        *_second(against, own, seed),
-        *_skipped(twenty, days, seed),
-    ]
+    say(f"libroadrunner, {against} people")
+    second = _second(against, own, seed)
+    say(f"skipped days, {twenty} people for {days} days, three treatments")
+    return [*first, *checks, *second, *_skipped(twenty, days, seed)]
 
 
 def _terminal() -> list[Check]:

@@ -19,21 +19,41 @@ EDGES = np.arange(0.0, 92.0, 2.0)
 
 
 def nights(*, people: int, patients: int, seed: int) -> tuple[list[Check], pd.DataFrame]:
-    """Score nights of patients and of young people, and hold them to print.
+    """Score nights of patients and of others, and hold them to print.
 
     Parameters
     ----------
     people, patients : int
-        Others of 40 to 80 years, and patients of 20 to 80 with twelve nights each; as many
-        patients and young people (20 to 40 years) with a night each give the intervals.
+        Others of 40 to 80 years, and patients of 20 to 80 with twelve nights each.
     seed : int
         Of everybody and every night.
 
     Returns
     -------
     list of Check, pandas.DataFrame
-        Printed values stand in the notes, nothing is gated; and intervals a night by
-        their length (columns ``from_s``, ``to_s``, ``patients``, ``young_controls``).
+        Of :func:`lengths` and :func:`ekbom.validate.psg.norms`; printed values stand in
+        the notes, nothing is gated.
+    """
+    checks, table = lengths(patients=patients, seed=seed)
+    return [*checks, *norms(people=people, patients=patients, seed=seed)], table
+
+
+def lengths(*, patients: int, seed: int) -> tuple[list[Check], pd.DataFrame]:
+    """Count intervals between movements by their length, and the periodicity.
+
+    Parameters
+    ----------
+    patients : int
+        Patients of 20 to 80 years, and as many of 20 to 40 without the disease; a night each.
+    seed : int
+        Of everybody and every night.
+
+    Returns
+    -------
+    list of Check, pandas.DataFrame
+        What is printed of the intervals; and intervals a night by their length (columns
+        ``from_s``, ``to_s``, ``patients``, those with more than 5 an hour, and
+        ``young_controls``).
     """
     ill = draw_pool(seed + 2, patients, 0, (20, 80), 0.5)
     young = draw_pool(seed + 3, 0, patients, (20, 40), 0.5)
@@ -62,10 +82,11 @@ def nights(*, people: int, patients: int, seed: int) -> tuple[list[Check], pd.Da
         Check("intervals: of 15 to 30 s a night, patients over young controls",
               wide / max(_density(table, "young_controls", 15, 30), 1e-9), len(calm), "x",
               note="PL02: absent in young controls"),
-        Check("periodicity index, patients with more than 15/h", float(np.nanmean(pi)), pi.size,
-              "", note=f"SD {np.nanstd(pi, ddof=1):.2f}; Korean patients .86 (SD .10)"),
+        Check("periodicity index, patients with more than 15/h",
+              float(pi.mean()) if pi.size else float("nan"), pi.size, "",
+              note=f"SD {pi.std():.2f}; Korean patients .86 (SD .10)" if pi.size else "nobody"),
     ]  # fmt: skip
-    return [*checks, *norms(people=people, patients=patients, seed=seed)], table
+    return checks, table
 
 
 def _density(table: pd.DataFrame, column: str, low: float, high: float) -> float:
