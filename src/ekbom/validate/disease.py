@@ -165,7 +165,7 @@ def _second(count: int, own: float, seed: int) -> list[Check]:
             a, b = run.states[i][keep], b[keep]
             floor = np.abs(b) + 1e-3 * np.abs(b).max(axis=0)
             worst = max(worst, float(np.max(np.abs(a - b) / np.where(floor > 0, floor, 1))))
-    ratio = (spent / 2) / (own / 7)
+    ratio = (spent / count / 2) / (own / 7)  # a person and day; theirs ran 2 days, ours 7
     return [
         Check("libroadrunner: largest disagreement of dosed people", worst, count, "relative", 0,
               1e-4, note="rtol 1e-8; |a - b| / (|b| + 0.001 max|b|)"),
