@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ekbom.errors import Refused
 from ekbom.space.image import Volume
 from ekbom.space.motion import estimate_motion
-from ekbom.space.normalise import to_template
+from ekbom.space.normalise import pet_to_t1, to_template
 from ekbom.space.quality import dice, side
 from ekbom.space.register import backend
 from ekbom.space.simulate import moving_head
@@ -59,7 +59,8 @@ def validate_space(
         With gates where there is a target.
     """
     out = _motion(scans, resolution, noise, seed, say)
-    return out + _bent(bent, resolution, seed, say) + _pairs(heads, resolution, seed, say)
+    out += _bent(bent, resolution, seed, say) + _bent_pairs(bent, resolution, seed, say)
+    return out + _pairs(heads, resolution, seed, say)
 
 
 def motion_errors(
@@ -172,6 +173,51 @@ def _bent(heads: int, resolution: float, seed: int, say: Callable[[str], None]) 
         Check("T1 to template: heads with a fold in the brain",
               float(np.sum(np.array(folded) > 0)), done, high=0),
         Check("T1 to template: refused", refused, heads, high=0),
+    ]  # fmt: skip
+
+
+def _bent_pairs(
+    heads: int, resolution: float, seed: int, say: Callable[[str], None]
+) -> list[Check]:
+    """PET of heads that do not have the shape of the template, with the T1 of the same head."""
+    if not heads:
+        return []
+    rng = np.random.default_rng([seed, 3])
+    worst, failed = [], 0
+    for k in range(heads):
+        say(f"PET to T1, bent heads: {k + 1} of {heads}")
+        head = bent_head(seed + k, voxel=resolution)
+        grid = head.t1.grid
+        grey, white = (np.asarray(m.values, dtype=float) for m in (head.grey, head.white))
+        brain = grey + white > 0.5
+        places = grid.to_world(np.argwhere(brain))
+        p = rng.normal(size=(2, 3))
+        p *= rng.uniform(0, [np.radians(15), 20])[:, None] / np.sqrt((p**2).sum(axis=1))[:, None]
+        true = Rigid.of(p.ravel(), places.mean(axis=0))
+        uptake = grey + rng.uniform(0.2, 0.5) * white
+        pet = np.nan_to_num(warp(uptake, grid, grid, true.inverse(), interpolation="cubic"))
+        pet = gaussian(pet, grid.voxel_size, 6.0)
+        grain = gaussian(rng.normal(size=pet.shape), grid.voxel_size, 5.0)
+        pet += rng.uniform(0.05, 0.15) * pet[brain].mean() * grain / grain.std()
+        try:
+            found = pet_to_t1(
+                Volume(pet, grid), head.t1, t1_mask=brain, check_side=False,
+                resolution_mm=resolution,
+            )  # fmt: skip
+        except Refused:
+            failed += 1
+            continue
+        apart = found.transform.points(places[::7]) - true.points(places[::7])
+        worst.append(float(np.sqrt((apart**2).sum(axis=1).max())))
+    note = (
+        f"bends, lesions and cuts of T1 to template; up to 15 degrees and 20 mm, {resolution:g} mm"
+    )
+    return [
+        Check("PET to T1, bent heads: largest error in the brain, 95th percentile",
+              float(np.percentile(worst, 95)) if worst else np.nan, heads, "mm", note=note),
+        Check("PET to T1, bent heads: share captured",
+              float((np.array(worst) < 5.0).sum()) / heads, heads, low=0.95, note=note),
+        Check("PET to T1, bent heads: refused", failed, heads, note=note),
     ]  # fmt: skip
 
 

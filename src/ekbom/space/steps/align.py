@@ -8,14 +8,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
-from scipy import ndimage
 
 from ekbom.nouns import Figure, Inputs, Note, Product
 from ekbom.space.assess import Number
 from ekbom.space.handed import mirror_in
 from ekbom.space.image import Volume
 from ekbom.space.io import read_mask, read_volume
-from ekbom.space.normalise import Alignment, pet_to_t1
+from ekbom.space.normalise import Alignment, pet_to_t1, with_rim
 from ekbom.space.pictures import outlined
 from ekbom.space.pose import brain_points
 from ekbom.space.quality import curve, displaced, single_peak
@@ -34,7 +33,6 @@ from ekbom.space.warp import warp
 
 #: Label of the mean of the frames in names of transforms.
 LABEL = "PET"
-_RIM_MM = 8.0
 
 
 class AlignSettings(WaySettings):
@@ -71,13 +69,14 @@ class PETToT1:
         pet = read_volume(pet_path)
         anat = way_of(inputs.files["anat"], "T1w", settings.template)
         head = template(4.0)
-        inside = _near_brain(inputs.files["anat"], t1)
+        brain = _brain_of(inputs.files["anat"])
+        inside = None if brain is None else with_rim(brain, t1.grid.voxel_size)
         scan = pet_path.name.partition("_desc-")[0]
         found = pet_to_t1(
             pet,
             t1,
             backend="numba",
-            t1_mask=inside,
+            t1_mask=brain,
             mirror=mirror_in(anat.transform, brain_points(head.grid, np.asarray(head.brain))),
             seed=settings.seed,
             file=f"{path.name} and {scan}",
@@ -133,16 +132,9 @@ def _brain(paths: object) -> Path | None:
     return next((Path(p) for p in paths if str(p).endswith("desc-brain_mask.nii.gz")), None)
 
 
-def _near_brain(paths: object, t1: Volume) -> NDArray[np.bool_] | None:
-    # With a rim: the edge of the brain says most, and scalp uptake says little.
+def _brain_of(paths: object) -> NDArray[np.bool_] | None:
     mask = _brain(paths)
-    if mask is None:
-        return None
-    inside = np.asarray(read_mask(mask).values, dtype=bool)
-    reach = [max(1, round(_RIM_MM / v)) for v in t1.grid.voxel_size]
-    for axis in range(3):
-        inside = ndimage.maximum_filter1d(inside, 2 * reach[axis] + 1, axis=axis)
-    return inside
+    return None if mask is None else np.asarray(read_mask(mask).values, dtype=bool)
 
 
 def _shift(way: Affine, t1: Volume, inside: NDArray[np.bool_] | None) -> float:
