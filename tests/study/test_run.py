@@ -289,6 +289,10 @@ def test_a_flagged_number_can_be_kept_out_of_the_mean(
     assert both["drop-scan"]["dropped"][0]["reason"] == "k4_small in seg:insula"
     assert both["drop-region"]["regions_dropped"] == ["seg:insula: k4_small in sub-02_ses-one"]
     assert both["drop-scan"]["rows"] == answer(out, "groupA")["rows"] - 1
+    slip = PLAN.replace("[questions.group]", '[questions.group]\ndrop_flagged = ["k4_smal"]')
+    other = out.with_name("slip")
+    assert go(study, other, plan(slip)).exit_code == 2
+    assert "did you mean 'k4_small'?" in (other / "refused.tsv").read_text()
 
 
 def test_flags_to_drop_are_of_regions() -> None:

@@ -19,7 +19,7 @@ from ekbom.study.kinds import ask_of
 from ekbom.study.outcomes import Outcome, Value, is_missing
 from ekbom.study.question import Question
 from ekbom.study.tables import Names
-from ekbom.study.words import choices
+from ekbom.study.words import choices, did_you_mean
 
 
 @dataclass(frozen=True)
@@ -285,6 +285,17 @@ def _complete(
     """Leave out what has no number, as the plan says: the scan or the region."""
     empty: dict[str, Value] = {}
     unwanted = frozenset(question.drop_flagged)
+    seen = {f for values in outcome.values.values() for v in values.values() for f in v.flags}
+    for word in sorted(unwanted - seen):
+        # a flag that nothing has is no fault, unless it is nearly one that something has
+        if meant := did_you_mean(word, sorted(seen)):
+            raise Refused(
+                "no number has this flag",
+                field="drop_flagged",
+                found=word,
+                expected=choices(sorted(seen)),
+                mend=meant,
+            )
 
     def reason(unit: Unit, region: str) -> str:
         """Why a number is not used: missing, or a flag that the plan does not take."""
