@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import norm
+from scipy.special import ndtri
 
 from ekbom.disease.simulate import Array, Cohort
 
@@ -183,7 +183,9 @@ def drive_per_liability() -> float:
     """
     pop = data("population")
     k = value_of(pop["reference"], "prevalence")
-    return float(k * (1 - k) / norm.pdf(norm.isf(k)) * value_of(pop["drive"], "sd"))
+    z = -ndtri(k)
+    density = np.exp(-(z**2) / 2.0) / np.sqrt(2.0 * np.pi)
+    return float(k * (1 - k) / density * value_of(pop["drive"], "sd"))
 
 
 def relatives(people: People, seed: int, count: int) -> People:
