@@ -46,8 +46,9 @@ def demo(
     realistic
         Plant the weaker slope that the disease model allows.
     native
-        The design von-spiczak-2005: people from the disease model, every head with an
-        anatomy, a place and a motion of its own, and a T1w image; takes minutes.
+        Every head with an anatomy, a place and a motion of its own, and a T1w image;
+        takes minutes. With realistic: the design von-spiczak-2005, whose people come
+        from the disease model.
     size
         quick: images of 4 mm and maps; rois: regional curves only.
     workers
@@ -86,15 +87,19 @@ def chosen(*, realistic: bool, native: bool) -> virtual.Design:
     realistic : bool
         Plant the weaker slope.
     native : bool
-        Heads of their own, from the disease model.
+        Heads of their own.
 
     Returns
     -------
     Design
-        ``demo``, or ``von-spiczak-2005``; the slope of the latter is the weaker one.
+        ``demo``, with the heads of ``von-spiczak-2005`` where they are its own; or that
+        design, whose people come from the disease model and whose slope is the weaker one.
     """
+    if native and realistic:
+        return virtual.load("von-spiczak-2005")
     if native:
-        return virtual.load("von-spiczak-2005", variant=None if realistic else "strong")
+        model = virtual.load("von-spiczak-2005")
+        return virtual.load("demo").model_copy(update={"head": model.head, "t1": model.t1})
     return virtual.load("demo", variant="realistic" if realistic else None)
 
 
