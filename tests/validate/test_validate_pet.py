@@ -10,6 +10,8 @@ import pytest
 
 from ekbom.errors import Refused
 from ekbom.validate import pet
+from ekbom.validate.kept import OTHER_CODE, once
+from ekbom.validate.result import Check
 
 
 def test_every_gate_holds_on_a_small_run() -> None:
@@ -41,8 +43,8 @@ def test_finished_parts_are_read_not_made_again(tmp_path, monkeypatch) -> None:
     given = {"fits": 10, "tracers": ("raclopride",), "noise": (3.0,), "kept": tmp_path}
     told: list[str] = []
     first = pet.validate_pet(**given, tell=told.append)
-    assert len(told) == len(list(tmp_path.iterdir()))
-    (tmp_path / next(f.name for f in tmp_path.iterdir() if "own" in f.name)).unlink()
+    assert len(told) == len(list(tmp_path.glob("*.json")))
+    (tmp_path / next(f.name for f in tmp_path.glob("*.json") if "own" in f.name)).unlink()
     asked = []
     monkeypatch.setattr(pet, "_own", lambda *_: asked.append("own") or [])
     monkeypatch.setattr(pet, "_other", lambda *_: asked.append("other") or [])
@@ -51,6 +53,18 @@ def test_finished_parts_are_read_not_made_again(tmp_path, monkeypatch) -> None:
     rest = [(c.name, c.value) for c in again]
     assert rest == [(c.name, c.value) for c in first if (c.name, c.value) in rest]
     assert 0 < len(rest) < len(first)
+    assert not any(OTHER_CODE in c.note for c in again)
+
+
+def test_a_part_of_other_code_is_used_and_says_so(tmp_path) -> None:
+    made = [Check("a", 1.0, 10, note="said"), Check("b", 2.0, 10)]
+    assert once("loop", lambda: made, tmp_path) == made
+    assert [c.note for c in once("loop", lambda: [], tmp_path)] == ["said", ""]
+    next(tmp_path.glob("*.code")).write_text("of another day\n")
+    a, b = once("loop", lambda: [], tmp_path)
+    assert (a.value, b.value) == (1.0, 2.0)
+    assert a.note == f"said; {OTHER_CODE}"
+    assert b.note == OTHER_CODE
 
 
 @pytest.mark.parametrize("fault", ["errors too small", "biased"])

@@ -161,7 +161,7 @@ def test_the_whole_demo_finds_what_was_planted(tmp_path, capsys):
 
 def test_the_native_demo_is_the_demo_in_heads_of_its_own_or_the_model_study():
     strong, weak = (demo.chosen(realistic=r, native=True) for r in (False, True))
-    assert (strong.name, strong.severity_slope) == ("demo", 0.03)
+    assert (strong.name, strong.severity_slope) == ("demo-native", 0.03)
     assert (weak.name, weak.severity_slope) == ("von-spiczak-2005", 0.014)
     assert strong.head == weak.head is not None
     assert strong.t1 == weak.t1 is not None

@@ -92,14 +92,15 @@ def chosen(*, realistic: bool, native: bool) -> virtual.Design:
     Returns
     -------
     Design
-        ``demo``, with the heads of ``von-spiczak-2005`` where they are its own; or that
+        ``demo``; the same with the heads of ``von-spiczak-2005``, ``demo-native``; or that
         design, whose people come from the disease model and whose slope is the weaker one.
     """
     if native and realistic:
         return virtual.load("von-spiczak-2005")
     if native:
         model = virtual.load("von-spiczak-2005")
-        return virtual.load("demo").model_copy(update={"head": model.head, "t1": model.t1})
+        heads = {"name": "demo-native", "head": model.head, "t1": model.t1}
+        return virtual.load("demo").model_copy(update=heads)
     return virtual.load("demo", variant="realistic" if realistic else None)
 
 

@@ -27,6 +27,7 @@ from ekbom.inference.permute.spatial import Exchanged, Spatial, permute_maps
 from ekbom.inference.permute.tail import BELOW, tail_p
 from ekbom.inference.question import Question, ask
 from ekbom.inference.searched import field_of, forming_threshold
+from ekbom.validate.kept import of_this_code, said_of, stamp
 from ekbom.validate.result import Check, binomial_gate
 
 ALPHA = 0.05
@@ -113,6 +114,7 @@ def null_maps(
     """
     file = None if kept is None else kept / cell.file
     rows: list[Mapping[str, float]] = []
+    mine = file is None or not file.exists() or of_this_code(file)
     if file is not None and file.exists():
         table = pd.read_csv(file, sep="\t").head(studies)
         rows = [{str(k): float(v) for k, v in row.items()} for row in table.to_dict("records")]
@@ -124,8 +126,11 @@ def null_maps(
             part = file.with_suffix(".part")
             pd.DataFrame(rows).to_csv(part, sep="\t", index=False, float_format="%.6g")
             part.replace(file)
+            if mine:
+                stamp(file)
             tell(f"maps, {cell.name}: {study + 1} of {studies} studies")
-    return _checks(cell, pd.DataFrame(rows), studies)
+    checks = _checks(cell, pd.DataFrame(rows), studies)
+    return checks if file is None else said_of(file, checks)
 
 
 def noise_maps(
