@@ -9,7 +9,7 @@ from ekbom.errors import Refused
 from ekbom.space import Grid, Volume, template
 from ekbom.space.io import read_volume
 from ekbom.space.register import Registrar, backend, backends, base
-from ekbom.space.register.linear import Metric, pyramid, scatter
+from ekbom.space.register.linear import Metric, _step, pyramid, scatter
 from ekbom.space.transform import Affine, Rigid, compose
 from ekbom.space.warp import warp
 
@@ -57,6 +57,20 @@ def test_derivative_is_that_of_the_metric(head):
             assert slope[i, j] == pytest.approx(
                 numeric, rel=0.05, abs=0.02 * np.abs(slope[:, j]).max()
             )
+
+
+@pytest.mark.parametrize("size", [6, 12])
+def test_derivative_of_a_step_is_that_of_its_matrix(size):
+    centre = np.array([3.0, -20.0, 8.0])
+    p = np.random.default_rng(size).normal(scale=12.0, size=size)
+    _, rates = _step(p, centre)
+    others = [k for k in range(size) if k not in (3, 4, 5)]
+    assert len(rates) == len(others)
+    for rate, k in zip(rates, others, strict=True):
+        h = np.zeros(size)
+        h[k] = 1e-4
+        numeric = (_step(p + h, centre)[0] - _step(p - h, centre)[0])[:3, :3] / 2e-4
+        np.testing.assert_allclose(rate, numeric, atol=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -141,6 +141,31 @@ def test_scan_without_t1_finds_its_way_and_a_cut_one_is_refused(without_t1):
         )  # fmt: skip
 
 
+@pytest.mark.parametrize(("turn", "shift"), [(-40, 30), (35, -25)])
+def test_scan_without_t1_in_an_odd_pose(without_t1, turn, shift):
+    """The template of a tracer has no value outside the brain; heads lie turned and moved."""
+    head, tracer, _, _ = without_t1
+    map_ = np.where(head.brain, np.asarray(tracer.values), np.nan)
+    rng = np.random.default_rng(7)
+    axis = rng.normal(size=3)
+    axis *= np.radians(turn) / np.sqrt((axis**2).sum())
+    true = Rigid.of([*axis, shift, -shift / 2, shift / 3], (0, -20, 10))
+    uptake = np.asarray(head.grey, dtype=float) + 0.4 * np.asarray(head.white)
+    wide = Grid((72, 80, 70), head.grid.affine - np.pad([[44.0], [42.0], [46.0]], ((0, 1), (3, 0))))
+    image = np.nan_to_num(warp(uptake, head.grid, wide, true.inverse()))
+    image = gaussian(image, wide.voxel_size, 6.0)
+    grain = gaussian(rng.normal(size=image.shape), wide.voxel_size, 5.0)
+    image += 0.1 * image[image > 0.2].mean() * grain / grain.std()
+    found = pet_to_template(
+        Volume(image, wide), Volume(map_, head.grid), tracer_mask=np.asarray(head.brain),
+        resolution_mm=4.0,
+    )  # fmt: skip
+    points = head.grid.to_world(np.argwhere(head.brain))[::50]
+    apart = np.sqrt(((found.transform.points(points) - true.points(points)) ** 2).sum(axis=1))
+    assert float(np.quantile(apart, 0.95)) < 3.0
+    assert found.quality["coverage"] > 0.95
+
+
 def test_finer_lattice_keeps_voxels_and_reproduces_a_smooth_image():
     grid = Grid((24, 20, 22), np.diag([4.0, 4.0, 2.0, 1.0]))
     place = grid.to_world(np.moveaxis(np.indices(grid.shape), 0, -1))

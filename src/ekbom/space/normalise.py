@@ -349,7 +349,8 @@ def pet_to_template(
         Mean map in template space
         (:func:`ekbom.space.tracer_template.tracer_template`); NaN counts as 0.
     tracer_mask : (X, Y, Z) array of bool, optional
-        The brain on its grid; where the map has a value by default.
+        The brain on its grid; where the map has a value by default. It is widened by
+        8 mm, for the same reason as that of :func:`pet_to_t1`.
     backend : str
         See :func:`ekbom.space.register.backends`.
     resolution_mm : float
@@ -379,13 +380,14 @@ def pet_to_template(
     registrar = chosen(backend, "affine")
     values = np.asarray(tracer.values, dtype=np.float64)
     brain = np.isfinite(values) & (values != 0) if tracer_mask is None else tracer_mask
+    wide = with_rim(brain, tracer.grid.voxel_size)
     still = Volume(np.nan_to_num(values), tracer.grid, tracer.unit)
     found = registrar.register(
         still,
         pet,
         kind="affine",
         start=start,
-        fixed_mask=brain,
+        fixed_mask=wide,
         resolution=resolution_mm,
         threads=threads,
         seed=seed,
@@ -402,7 +404,7 @@ def pet_to_template(
     share = covered(linear, points, pet.grid, np.isfinite(pet.values))
     if share < 0.7:
         raise BRAIN_CUT.refused(file=file, found=f"{100 * share:.0f} %")
-    around = displaced(still, pet, linear, fixed_mask=brain, seed=seed)
+    around = displaced(still, pet, linear, fixed_mask=wide, seed=seed)
     _require_maximum(around, found.value_start, file)
     notes = [*found.log, NO_SIDE_NOTE]
     if share < 0.9:

@@ -30,6 +30,7 @@ from ekbom.space.grid import Grid
 from ekbom.space.image import Volume
 from ekbom.space.register import field as fields
 from ekbom.space.register import lncc
+from ekbom.space.register.inverse import invert
 from ekbom.space.register.slabs import Run, slabs
 from ekbom.space.register.soften import gaussian_taps, soften, strides
 from ekbom.space.transform import Affine, Warp, world_points
@@ -136,9 +137,9 @@ def deform(
         field, mended = _unfold(field, run)
         if mended:
             log.append(f"smoothed {mended} times where it folded")
-        back, miss = _invert(field, run)
-    log.append(f"inverse: largest round trip {miss * resolution:.3f} mm")
-    return _warp(field, grid), _warp(back, grid), (first, value), tuple(log)
+        back, lattice, miss = invert(field, grid, run)
+    log.append(f"inverse: largest round trip {miss:.3f} mm")
+    return _warp(field, grid), _warp(back, lattice), (first, value), tuple(log)
 
 
 def correlation(
@@ -392,19 +393,6 @@ def _unfold(field: Field, run: Run) -> tuple[Field, int]:
         smooth(field, gaussian_taps(1.0), spare, run)
         still(field)
     return field, 50
-
-
-def _invert(field: Field, run: Run) -> tuple[Field, float]:
-    back, spare = -field, np.empty_like(field)
-    miss = np.empty(field.shape[1])
-    worst = math.inf
-    for _ in range(100):
-        run(fields.invert, field.shape[1], field, back, spare, miss)
-        worst = float(miss.max())
-        if worst < 0.005:
-            break
-        back, spare = spare, back
-    return back, worst
 
 
 def _warp(field: Field, grid: Grid) -> Warp:

@@ -1,4 +1,4 @@
-"""Kernels on displacement fields: smoothing, composition, inversion, Jacobian.
+"""Kernels on displacement fields: smoothing, composition, Jacobian.
 
 A field is (3, X, Y, Z) in voxels: point x goes to x + u(x); zero beyond the
 image. Kernels write the planes from `low` to `high` and read any, release the
@@ -139,34 +139,6 @@ def compose(field: Field, update: Field, scale: float, out: Field, low: int, hig
                 )
                 u, v, w = _three(field, x + a, y + b, z + c)
                 out[0, x, y, z], out[1, x, y, z], out[2, x, y, z] = a + u, b + v, c + w
-
-
-@njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
-def invert(
-    field: Field, back: Field, out: Field, miss: NDArray[np.float64], low: int, high: int
-) -> None:
-    """One round of the fixed point of the inverse: v(y) = -u(y + v(y)).
-
-    Parameters
-    ----------
-    field : (3, X, Y, Z) array
-        u.
-    back, out : (3, X, Y, Z) array
-        v before and after.
-    miss : (X,) array
-        Written: largest round trip in each plane before this round, voxels.
-    low, high : int
-        Planes.
-    """
-    for x in range(low, high):
-        worst = 0.0
-        for y in range(field.shape[2]):
-            for z in range(field.shape[3]):
-                a, b, c = back[0, x, y, z], back[1, x, y, z], back[2, x, y, z]
-                u, v, w = _three(field, x + a, y + b, z + c)
-                worst = max(worst, (a + u) ** 2 + (b + v) ** 2 + (c + w) ** 2)
-                out[0, x, y, z], out[1, x, y, z], out[2, x, y, z] = -u, -v, -w
-        miss[x] = math.sqrt(worst)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]

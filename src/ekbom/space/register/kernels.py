@@ -13,10 +13,11 @@ from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Image = NDArray[np.float32]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def look(image: Array, mask: NDArray[np.uint8], x: float, y: float, z: float, out: Array) -> bool:
+def look(image: Image, mask: NDArray[np.uint8], x: float, y: float, z: float, out: Array) -> bool:
     """Value and slopes (per voxel) of a trilinear image; false outside image or mask.
 
     Parameters
@@ -46,10 +47,10 @@ def look(image: Array, mask: NDArray[np.uint8], x: float, y: float, z: float, ou
     a, b, c = x - i, y - j, z - k
     if mask[i + (a >= 0.5), j + (b >= 0.5), k + (c >= 0.5)] == 0:
         return False
-    v000, v100 = image[i, j, k], image[i + 1, j, k]
-    v010, v110 = image[i, j + 1, k], image[i + 1, j + 1, k]
-    v001, v101 = image[i, j, k + 1], image[i + 1, j, k + 1]
-    v011, v111 = image[i, j + 1, k + 1], image[i + 1, j + 1, k + 1]
+    v000, v100 = np.float64(image[i, j, k]), np.float64(image[i + 1, j, k])
+    v010, v110 = np.float64(image[i, j + 1, k]), np.float64(image[i + 1, j + 1, k])
+    v001, v101 = np.float64(image[i, j, k + 1]), np.float64(image[i + 1, j, k + 1])
+    v011, v111 = np.float64(image[i, j + 1, k + 1]), np.float64(image[i + 1, j + 1, k + 1])
     x00, x10 = v000 + a * (v100 - v000), v010 + a * (v110 - v010)
     x01, x11 = v001 + a * (v101 - v001), v011 + a * (v111 - v011)
     y0, y1 = x00 + b * (x10 - x00), x01 + b * (x11 - x01)
@@ -107,7 +108,7 @@ def slope(t: float) -> float:
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def sample(image: Array, mask: NDArray[np.uint8], place: Array, matrix: Array, out: Array) -> int:
+def sample(image: Image, mask: NDArray[np.uint8], place: Array, matrix: Array, out: Array) -> int:
     """Values and slopes of the moving image at mapped points.
 
     Parameters
@@ -159,6 +160,7 @@ def histogram(bins: Array, seen: Array, low: float, width: float, joint: Array) 
     """
     joint[:] = 0.0
     n = joint.shape[0]
+    weight = np.zeros(4)
     total = 0.0
     for p in range(bins.shape[0]):
         if seen[p, 0] == 0.0:
@@ -166,10 +168,12 @@ def histogram(bins: Array, seen: Array, low: float, width: float, joint: Array) 
         m = min(max((seen[p, 1] - low) / width + 2.0, 1.5), n - 2.5)
         f = bins[p]
         i0, j0 = int(f) - 1, int(m) - 1
+        for j in range(4):
+            weight[j] = spline(m - (j0 + j))
         for i in range(i0, i0 + 4):
             wi = spline(f - i)
-            for j in range(j0, j0 + 4):
-                joint[i, j] += wi * spline(m - j)
+            for j in range(4):
+                joint[i, j0 + j] += wi * weight[j]
         total += 1.0
     for i in range(n):
         for j in range(n):
@@ -193,6 +197,7 @@ def climb(
     """
     out[:] = 0.0
     n = rate.shape[0]
+    weight = np.zeros(4)
     total = 0.0
     for p in range(bins.shape[0]):
         if seen[p, 0] == 0.0:
@@ -203,11 +208,13 @@ def climb(
             continue
         f = bins[p]
         i0, j0 = int(f) - 1, int(m) - 1
+        for j in range(4):
+            weight[j] = slope(m - (j0 + j))
         g = 0.0
         for i in range(i0, i0 + 4):
             wi = spline(f - i)
-            for j in range(j0, j0 + 4):
-                g += wi * slope(m - j) * rate[i, j]
+            for j in range(4):
+                g += wi * weight[j] * rate[i, j0 + j]
         g /= width
         for axis in range(3):
             h = g * seen[p, 2 + axis]

@@ -19,6 +19,7 @@ registration in the chest using free-form deformations. IEEE Trans Med Imaging
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -52,7 +53,7 @@ class Level:
     ----------
     width : float
         FWHM in mm.
-    image : (X, Y, Z) array
+    image : (X, Y, Z) array of float32
         Smoothed, thinned out.
     mask : (X, Y, Z) array of uint8
         Where it counts.
@@ -63,7 +64,7 @@ class Level:
     """
 
     width: float
-    image: Array
+    image: NDArray[np.float32]
     mask: NDArray[np.uint8]
     grid: Grid
     low: float
@@ -113,8 +114,7 @@ def pyramid(
         grid = Grid(shape, affine)
         low, high = np.percentile(image[valid], [0.05, 99.95])
         step = max(float(high - low), 1e-12) / (_BINS - 5)
-        level = image.astype(np.float64)
-        out.append(Level(width, level, valid.astype(np.uint8), grid, float(low), step))
+        out.append(Level(width, image, valid.astype(np.uint8), grid, float(low), step))
     return out[::-1]
 
 
@@ -257,7 +257,11 @@ def scatter(mask: NDArray[np.uint8], points: int, seed: int) -> Array:
 
 
 def fit(
-    metric: Metric, start: Affine, kind: Literal["rigid", "affine"], rounds: int = 60
+    metric: Metric,
+    start: Affine,
+    kind: Literal["rigid", "affine"],
+    rounds: int = 60,
+    settle: float = 1e-9,
 ) -> tuple[Affine, float]:
     """Climb from a start to the nearest maximum.
 
@@ -271,6 +275,8 @@ def fit(
         Freedom.
     rounds : int
         Largest number of iterations.
+    settle : float
+        It ends when an iteration gains less than this.
 
     Returns
     -------
@@ -282,27 +288,24 @@ def fit(
     size = 6 if kind == "rigid" else 12
     centre = metric.centre
 
+    turn = start.matrix[:3, :3]
+
     def down(p: Array) -> tuple[float, Array]:
-        matrix = start.matrix @ _step(p, centre)
-        value, by_matrix = metric.value_and_slope(matrix)
-        slope = np.empty(size)
-        for k in range(size):
-            # The matrix is smooth and cheap: central differences are exact enough.
-            h = np.zeros(size)
-            h[k] = 1e-4
-            change = start.matrix @ (_step(p + h, centre) - _step(p - h, centre)) / 2e-4
-            about = np.column_stack([change[:3, :3], change[:3, 3] + change[:3, :3] @ centre])
-            slope[k] = (by_matrix * about).sum()
-        return -value, -slope
+        step, by_number = _step(p, centre)
+        value, by_matrix = metric.value_and_slope(start.matrix @ step)
+        # By the step's own matrix: what is turned afterwards is turned back.
+        pull = turn.T @ by_matrix
+        slope = (by_number * pull[:, :3]).sum(axis=(1, 2))
+        return -value, -np.concatenate([slope[:3], pull[:, 3], slope[3:]])
 
     found = optimize.minimize(
         down,
         np.zeros(size),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": rounds, "ftol": 1e-9, "gtol": 1e-7},
+        options={"maxiter": rounds, "ftol": settle, "gtol": 1e-7},
     )
-    matrix = start.matrix @ _step(np.asarray(found.x), centre)
+    matrix = start.matrix @ _step(np.asarray(found.x), centre)[0]
     matrix[3] = [0.0, 0.0, 0.0, 1.0]
     rigid = kind == "rigid" and isinstance(start, Rigid)
     return (_clean(matrix) if rigid else Affine(matrix)), -float(found.fun)
@@ -321,23 +324,38 @@ def centre_of_mass(level: Level) -> Array:
     (3,) array
         RAS+ mm.
     """
-    weight = np.clip(level.image - level.low, 0.0, None) * level.mask
+    weight = np.clip(level.image.astype(np.float64) - level.low, 0.0, None) * level.mask
     weight = np.minimum(weight, np.percentile(weight, 95.0))
     index = np.indices(weight.shape).reshape(3, -1)
     return np.asarray(level.grid.to_world((index * weight.ravel()).sum(axis=1) / weight.sum()))
 
 
-def _step(p: Array, centre: Array) -> Array:
-    # Six numbers: turns and shifts; twelve: scales and shears too. All in mm.
-    part = rotation(*(p[:3] / _ARM_MM))
+def _step(p: Array, centre: Array) -> tuple[Array, Array]:
+    # Six numbers: turns and shifts; twelve: scales and shears too. All in mm. With the
+    # derivatives of the 3 x 3 part by all but the shifts.
+    x, y, z = p[:3] / _ARM_MM
+    part = rotation(x, y, z)
+    # Rz Ry Rx: the first turn is about x, the last about z, the middle one about y turned by z.
+    rates = [part @ _about(1.0, 0.0, 0.0), _about(-math.sin(z), math.cos(z), 0.0) @ part]
+    rates.append(_about(0.0, 0.0, 1.0) @ part)
     if p.size == 12:
         stretch = np.diag(np.exp(p[6:9] / _ARM_MM))
         stretch[0, 1], stretch[0, 2], stretch[1, 2] = p[9:] / _ARM_MM
+        rates = [rate @ stretch for rate in rates]
+        for k, (i, j) in enumerate(((0, 0), (1, 1), (2, 2), (0, 1), (0, 2), (1, 2))):
+            rate = np.zeros((3, 3))
+            rate[:, j] = part[:, i] * (stretch[i, j] if k < 3 else 1.0)
+            rates.append(rate)
         part = part @ stretch
     out = np.eye(4)
     out[:3, :3] = part
     out[:3, 3] = centre + p[3:6] - part @ centre
-    return out
+    return out, np.stack(rates) / _ARM_MM
+
+
+def _about(x: float, y: float, z: float) -> Array:
+    # Rate of a turn about an axis.
+    return np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
 
 
 def _clean(matrix: Array) -> Rigid:

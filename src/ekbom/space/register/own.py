@@ -23,6 +23,8 @@ _POINTS = {8.0: 8000, 4.0: 16000, 2.0: 32000}
 _TURN_DEG = 18.0
 #: Steps after which the starts of a search are compared.
 _SHORT = 8
+#: Gain of a step below which the last level, and those before, are left.
+_FINE, _ROUGH = 1e-8, 1e-6
 #: Mutual information (above 1) that images of pure noise reach is a third of this.
 _CHANCE = 0.003
 #: Share of the gain by which a result may lie below its start and count as the same.
@@ -37,7 +39,7 @@ class Own:
     """Rigid and affine by normalised mutual information, deformable by local correlation."""
 
     name = "numba"
-    version = "2"
+    version = "3"
     can: frozenset[Kind] = frozenset({"rigid", "affine", "deformable"})
 
     def register(
@@ -249,17 +251,19 @@ class Own:
             for f, m in zip(still, moved, strict=True)
         ]
         starts = _starts(start, centre, moved[0])
+        # Only the last level need be climbed to the top.
+        rough = _ROUGH if len(metrics) > 1 else _FINE
         tried = [fit(metrics[0], one, "rigid", _SHORT if len(starts) > 1 else 40) for one in starts]
         if len(starts) > 1:
             # A few steps show which ways are worth going on.
             tried = sorted(tried, key=lambda t: -t[1])[:2]
-            tried = [fit(metrics[0], one, "rigid", 40) for one, _ in tried]
+            tried = [fit(metrics[0], one, "rigid", 40, rough) for one, _ in tried]
         here, value = max(tried, key=lambda t: t[1])
         if isinstance(start, Affine) and not isinstance(start, Rigid):
             here = start
         freedom: Literal["rigid", "affine"] = "rigid" if kind == "rigid" else "affine"
         for step in metrics if freedom == "affine" else metrics[1:]:
-            here, value = fit(step, here, freedom)
+            here, value = fit(step, here, freedom, settle=_FINE if step is metrics[-1] else rough)
         before = metrics[-1].value(starts[0])
         if before - _SAME * (before - 1.0) <= value < before:
             # A start that could not be better: the metric is rough on that scale.
