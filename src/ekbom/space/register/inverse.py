@@ -91,7 +91,7 @@ def _miss(field: Field, x: Array, y: Array, here: Array) -> float:
                     here[3 + 3 * c] += sa * wb * wg * u
                     here[4 + 3 * c] += wa * sb * wg * u
                     here[5 + 3 * c] += wa * wb * sg * u
-    return here[0] ** 2 + here[1] ** 2 + here[2] ** 2
+    return float(here[0] ** 2 + here[1] ** 2 + here[2] ** 2)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
