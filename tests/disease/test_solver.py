@@ -204,3 +204,25 @@ def test_a_failed_run_is_named():
     run = simulate(people, 24)
     assert [f.person for f in run.failures] in ([1], [])
     assert np.isfinite(run.states[0]).all()
+
+
+def test_iron_raises_haemoglobin_where_it_is_lacking_and_nowhere_else():
+    # healthy man, man with small stores, man who loses four times as much blood (anaemic)
+    own = {"fs0": np.array([1000.0, 300.0, 350.0]), "loss": np.array([0.05, 0.05, 0.2])}
+    people = settle(Cohort(3, own), 26000.0)
+    before = simulate(people.with_params(clock=0.0), 1)
+    hb = before.get("hb")[:, -1]
+    assert hb[0] == pytest.approx(14.5, abs=0.01)
+    assert 13.0 < hb[1] < 14.5
+    assert hb[2] < 12.0
+    dose = [Event(0.0, "fx", 1000.0)]
+    run = simulate(people.with_params(clock=0.0), 84 * 24, step=24, events=dose)
+    rise = run.get("hb") - hb[:, None]
+    assert np.abs(rise[0]).max() < 0.3
+    assert rise[1].max() < 1.0
+    assert rise[2].max() > 2.0
+    # transferrin is never more than full, and what the cells do not take is in the stores
+    assert run.get("tsat").max() < 1.0
+    stored = run.get("fs")[:, -1] - before.get("fs")[:, -1]
+    assert stored[0] > 700
+    assert stored[2] < 400

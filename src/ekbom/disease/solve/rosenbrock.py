@@ -22,7 +22,7 @@ from ekbom.disease.solve._generated import (
 )
 
 #: Fingerprint of the compiled model, written with it: numba then compiles the solver anew.
-MODEL = "d9b99298fb035e0b"
+MODEL = "fd900262ad3f4a87"
 _GAMMA = 0.25
 _TIME = np.array([0.0, 0.386, 0.21, 0.63, 1.0, 1.0])
 _SLOPE = np.array([0.25, -0.1043, 0.1035, -0.0362, 0.0, 0.0])
