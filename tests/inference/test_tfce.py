@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 from ekbom.inference import lattice, tfce
+from ekbom.inference._forest import DIGIT, falling
 from ekbom.inference.lattice import structure
 from ekbom.inference.tfce import Enhancement, Enhancer
 
@@ -159,3 +160,42 @@ def test_connectivity_is_one_of_three():
     with pytest.raises(ValueError, match="connectivity"):
         lattice(ONE, 8)
     assert [int(structure(c).sum()) - 1 for c in (6, 18, 26)] == [6, 18, 26]
+
+
+def _sorted(values):
+    bits, what = values.view(np.uint32), np.arange(len(values), dtype=np.uint32)[::-1].copy()
+    out, spare = np.empty((2, len(values)), np.uint64)
+    n, most = falling(bits, what, 3, out, spare, np.empty((4, DIGIT), np.uint32))
+    levels = (most - (out[:n] >> np.uint64(32))).astype(np.uint32).view(np.float32)
+    return levels, (out[:n] & np.uint64(0xFFFFFFFF)).astype(np.uint32), what
+
+
+@settings(max_examples=60)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n=st.integers(1, 300),
+    octaves=st.integers(0, 250),
+    kinds=st.integers(1, 400),
+)
+def test_voxels_fall_whatever_their_range(seed, n, octaves, kinds):
+    rng = np.random.default_rng(seed)
+    some = (rng.normal(size=kinds) * 2.0 ** rng.uniform(-octaves / 2, octaves / 2, kinds)).astype(
+        np.float32
+    )
+    values = rng.choice(np.append(some, np.float32(0)), n)
+    levels, carried, what = _sorted(values)
+    order = np.argsort(-np.abs(values), kind="stable")
+    order = order[values[order] != 0]
+    assert np.array_equal(levels, np.abs(values)[order])
+    assert np.array_equal(carried, what[order])
+
+
+def test_voxels_fall_where_nearly_all_are_alike():
+    # 24 bits of a range of 200 octaves do not tell these apart: mending would take n^2 / 4 moves
+    rng = np.random.default_rng(5)
+    near = np.float32(1.0).view(np.uint32) + rng.integers(0, 100, 40_000).astype(np.uint32)
+    values = np.concatenate([near.view(np.float32), np.float32([1e30, -1e-30])])
+    levels, carried, what = _sorted(values)
+    order = np.argsort(-np.abs(values), kind="stable")
+    assert np.array_equal(levels, np.abs(values)[order])
+    assert np.array_equal(carried, what[order])

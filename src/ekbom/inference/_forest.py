@@ -14,8 +14,15 @@ from numpy.typing import NDArray
 
 from ekbom.inference._uphill import MEETING
 
-DIGIT = 2048
-"""Bins of one of three passes of the sort: 3 x 11 bits hold the 31 bits of a magnitude."""
+DIGIT = 256
+"""Bins of a pass of the sort: so few that the lines they are filling stay in the first-level
+cache."""
+HELD = 24
+"""Bits that three passes sort by; what they leave in disorder is mended."""
+LINE = 8
+"""Records in a line of the cache."""
+PATIENCE = 4
+"""Moves a voxel that mending may take; after that the sort is done over all bits."""
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -26,9 +33,7 @@ def falling(
     out: NDArray[Any],
     spare: NDArray[Any],
     bins: NDArray[Any],
-    sorted_: NDArray[Any],
-    levels: NDArray[Any],
-) -> int:
+) -> tuple[int, int]:
     """Sort the voxels by falling magnitude; equal ones stay in order.
 
     Parameters
@@ -39,59 +44,102 @@ def falling(
         What goes with each voxel: its hill, or its cell.
     signs : {1, 2, 3}
         Voxels above 0, those under 0, or both.
-    out, spare : (V,) uint64
-        Scratch: complement of the magnitude's bits in the upper half, ``what`` in the lower.
-    bins : (3, DIGIT) uint32
+    out : (V,) uint64, written
+        Bits of the largest magnitude less those of the voxel in the upper half, ``what`` in
+        the lower, rising.
+    spare : (V,) uint64
         Scratch.
-    sorted_ : (V,) uint32, written
-        ``what`` in falling order.
-    levels : (V,) uint32, written
-        Bit patterns of their magnitudes.
+    bins : (4, DIGIT) uint32
+        Scratch.
 
     Returns
     -------
-    int
-        How many there are.
+    tuple of int
+        How many there are, and the bits of the largest magnitude.
     """
-    one, mask, word = np.uint32(1), np.uint64(DIGIT - 1), np.uint64(32)
+    word, magnitude = np.uint64(32), np.uint32(0x7FFFFFFF)
+    least, most = magnitude, np.uint32(0)
+    for i in range(len(bits)):
+        m = bits[i] & magnitude
+        least = min(least, m if m != 0 else magnitude)
+        most = max(most, m)
+    shift = np.uint32(0)
+    while most > least and (most - least) >> shift >> np.uint32(HELD) != 0:
+        shift += np.uint32(1)
+    one, mask, n = np.uint32(1), np.uint32(DIGIT - 1), 0
     bins[:] = 0
-    n = 0
     for i in range(len(bits)):
         b = bits[i]
-        magnitude = b & np.uint32(0x7FFFFFFF)
-        if magnitude != 0 and (signs >> np.int64(b >> np.uint32(31))) & 1:
-            key = np.uint32(0x7FFFFFFF) - magnitude
+        if b & magnitude != 0 and (signs >> np.int64(b >> np.uint32(31))) & 1:
+            key = most - (b & magnitude)
             spare[n] = (np.uint64(key) << word) | np.uint64(what[i])
-            bins[0, key & np.uint32(2047)] += one
-            bins[1, (key >> np.uint32(11)) & np.uint32(2047)] += one
-            bins[2, key >> np.uint32(22)] += one
             n += 1
-    for d in range(3):
-        total = np.uint32(0)
-        for k in range(DIGIT):
-            count = bins[d, k]
-            bins[d, k] = total
-            total += count
+            key >>= shift
+            bins[0, key & mask] += one
+            bins[1, (key >> np.uint32(8)) & mask] += one
+            bins[2, key >> np.uint32(16)] += one
+    # walked through once, memory comes near in order; dealt into, line by line as it is asked for
+    for i in range(0, n, LINE):
+        out[i] = np.uint64(0)
+    _sort(spare, out, n, shift, bins)
+    if shift > 0 and not _mend(out, n):
+        bins[:] = 0
+        for i in range(n):
+            key = np.uint32(out[i] >> word)
+            bins[3, key & mask] += one  # the bits left over, at most 7, are among these
+            key >>= shift
+            bins[0, key & mask] += one
+            bins[1, (key >> np.uint32(8)) & mask] += one
+            bins[2, key >> np.uint32(16)] += one
+        _scatter(out, spare, n, 32, bins[3])
+        _sort(spare, out, n, shift, bins)
+    return n, int(most)
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _sort(a: NDArray[Any], b: NDArray[Any], n: int, shift: Any, bins: NDArray[Any]) -> None:
+    """Sort ``a`` into ``b`` by the HELD bits from ``32 + shift`` on, in order where equal."""
+    _scatter(a, b, n, 32 + shift, bins[0])
+    _scatter(b, a, n, 40 + shift, bins[1])
+    _scatter(a, b, n, 48 + shift, bins[2])
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _scatter(a: NDArray[Any], b: NDArray[Any], n: int, shift: Any, bins: NDArray[Any]) -> None:
+    """Deal ``a`` into ``b`` by a digit that was counted."""
+    one, mask, by, total = np.uint32(1), np.uint64(DIGIT - 1), np.uint64(shift), np.uint32(0)
+    for k in range(DIGIT):
+        count = bins[k]
+        bins[k] = total
+        total += count
     for i in range(n):
-        r = spare[i]
-        k = (r >> word) & mask
-        at = bins[0, k]
-        out[at] = r
-        bins[0, k] = at + one
+        r = a[i]
+        k = (r >> by) & mask
+        at = bins[k]
+        b[at] = r
+        bins[k] = at + one
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _mend(out: NDArray[Any], n: int) -> bool:
+    """Put right what the bits not sorted by left in disorder; give up if that is much."""
+    word, last = np.uint64(32), np.uint64(0)
+    left = PATIENCE * n
     for i in range(n):
         r = out[i]
-        k = (r >> np.uint64(43)) & mask
-        at = bins[1, k]
-        spare[at] = r
-        bins[1, k] = at + one
-    for i in range(n):
-        r = spare[i]
-        k = r >> np.uint64(54)
-        at = bins[2, k]
-        sorted_[at] = np.uint32(r & np.uint64(0xFFFFFFFF))
-        levels[at] = np.uint32(0x7FFFFFFF) - np.uint32(r >> word)
-        bins[2, k] = at + one
-    return n
+        key = r >> word
+        if key >= last:
+            last = key
+            continue
+        j = i
+        while j > 0 and out[j - 1] >> word > key:
+            out[j] = out[j - 1]
+            j -= 1
+        out[j] = r
+        left -= i - j
+        if left < 0:
+            return False
+    return True
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -120,9 +168,9 @@ def _reach(
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def descend(
-    where: NDArray[Any],
-    levels: NDArray[Any],
+    order: NDArray[Any],
     n: int,
+    most: int,
     lists: NDArray[Any],
     heights: NDArray[Any],
     hills: int,
@@ -149,8 +197,8 @@ def descend(
 
     Parameters
     ----------
-    where, levels, n
-        From :func:`falling`: hills or lists of hills, and the levels as float32.
+    order, n, most
+        From :func:`falling`, with hills or lists of hills.
     lists, heights, hills
         From :func:`~ekbom.inference._uphill.hills`; heights as float32.
     power : (V + 1,) float64
@@ -178,6 +226,7 @@ def descend(
     # unsigned throughout: a signed index is looked at for being negative each time
     meeting, one, free = np.uint64(MEETING), np.uint64(1), np.uint64(hills) + np.uint64(1)
     mapped = len(up) > 0
+    word, low, top = np.uint64(32), np.uint64(0xFFFFFFFF), np.uint32(most)
     for j in range(free):
         above[j], size[j] = np.uint32(j), 0
         best[j] = mass[j] = 0.0
@@ -187,12 +236,13 @@ def descend(
     # for the map: the last voxel of each component is the node that stands for it
     forming_open = True
     for i in range(n):
-        value = np.float64(levels[i])
+        r = order[i]
+        value = np.float64(np.uint32(top - np.uint32(r >> word)).view(np.float32))
         if forming_open and not value > forming:
             _settle(free, above, size, mass, out)
             forming_open = False
         now = value * value * value / 3.0 if h == 2.0 else value ** (h + 1.0) / (h + 1.0)
-        w = np.uint64(where[i])
+        w = r & low
         k = w ^ meeting
         if w >= meeting:
             w = np.uint64(lists[k])

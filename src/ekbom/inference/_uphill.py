@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 
 TILE = 512
 """Cells whose neighbours are looked at together."""
-BRUIJN = 0x077CB531
-"""De Bruijn sequence: the top five bits of its product with a power of two tell which one."""
+BRUIJN = 0x077CB531 << 1
+"""De Bruijn sequence: the top five bits of its product with a power of two tell which one.
+Moved by one, so that they are 0 for no bit alone."""
 MEETING = 0x80000000
 """Bit of a voxel where hills meet: the rest is where its list of hills begins."""
 LIST = 10
@@ -123,6 +124,7 @@ def higher(
 def climb(
     ask: NDArray[Any],
     place: NDArray[Any],
+    runs: NDArray[Any],
     step: NDArray[Any],
     tops: NDArray[Any],
     waiting: NDArray[Any],
@@ -137,23 +139,26 @@ def climb(
         Cell of each voxel.
     step : (32,) uint64
         Offset of the neighbour of a bit, by the top of its product with ``BRUIJN``.
+    runs : (R, 3) int64
+        Voxels in a row: first cell, first voxel, length.
     tops : (cells,) uint32, written
-        Cell of the top. Every cell first points to one neighbour above it; then each takes
-        over where its target points, forth and back, and again where that is no top yet.
+        Cell of the top. Every cell first points to itself; then each takes over where one
+        neighbour above it points, and on the way back where its target points, and again
+        where that is no top yet. So nothing is asked that would often be guessed wrong.
     waiting : (V,) uint32
         Scratch: cells whose target is no top yet.
     """
     bruijn, top, low, one = np.uint64(BRUIJN), np.uint64(27), np.uint64(0xFFFFFFFF), np.uint64(1)
     n = len(place)
+    for r in range(len(runs)):
+        first, width = runs[r, 0], runs[r, 2]
+        row = tops[first : first + width]
+        for j in range(width):
+            row[j] = np.uint32(first + j)
     for i in range(n):
         p = np.uint64(place[i])
         a = np.uint64(ask[p])
-        q = p + step[(((a & (~a + one)) * bruijn) & low) >> top]
-        tops[p] = np.uint32(q if a != 0 else p)
-    # in this order a voxel that points back takes over what is final, then one that points on
-    for i in range(n):
-        p = np.uint64(place[i])
-        tops[p] = tops[np.uint64(tops[p])]
+        tops[p] = tops[p + step[(((a & (~a + one)) * bruijn) & low) >> top]]
     left = np.uint64(0)
     for i in range(n - 1, -1, -1):
         p = np.uint64(place[i])

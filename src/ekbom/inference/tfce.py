@@ -58,11 +58,13 @@ class Enhancer:
         if self.power is None:
             self.power = np.arange(n + 1, dtype=float) ** self.how.E
         cells = self.lattice.cells
-        self._order, self._spare = np.empty(n, np.uint64), np.empty(n, np.uint64)
-        self._bins = np.empty((3, DIGIT), np.uint32)
-        self._grid, self._ask = np.zeros(cells, np.float32), np.zeros(cells, np.uint32)
-        self._tops, self._number = np.zeros(cells, np.uint32), np.zeros(cells, np.uint32)
-        self._hill, self._where, self._levels = (np.empty(n, np.uint32) for _ in range(3))
+        # what is done with lends its room: memory that was just used is near
+        self._order, self._ask = _shared(n, cells)
+        self._grid = np.zeros(cells, np.float32)
+        self._tops = self._grid.view(np.uint32)
+        self._bins = np.empty((4, DIGIT), np.uint32)
+        self._spare, self._number = _shared(n, cells)
+        self._what = np.empty(n, np.uint32)
         self._lists = np.empty(LIST * n, np.uint32)  # little of it is ever touched
         self._above, self._size, self._heights, self._last = (
             np.empty(n + 1, np.uint32) for _ in range(4)
@@ -99,36 +101,39 @@ class Enhancer:
                 self._map = np.empty(g.n, np.uint32), *whole
             cells, up, share, total = self._map
             total.fill(0.0)
-            self._falling(bits, g.place.view(np.uint32), cells)
+            n, _ = self._falling(bits, g.place.view(np.uint32))
+            cells[:n] = self._order[:n] & 0xFFFFFFFF
         best = np.zeros(3)
         lay(t, g.runs, self._grid)
         higher(
             self._grid, g.spans, a.offsets, a.bits, a.joining, a.touching, a.linked, a.links,
             self._ask.view(np.int32),
         )  # fmt: skip
-        climb(self._ask, g.place, a.step, self._tops, self._where)
+        climb(self._ask, g.place, g.runs, a.step, self._tops, self._what)
         count = hills(
             bits, g.place, signs, self._ask, a.step, self._tops, self._number, self._heights,
-            self._lists, self._hill,
+            self._lists, self._what,
         )  # fmt: skip
-        n = self._falling(bits, self._hill, self._where)
+        n, most = self._falling(bits, self._what)
         descend(
-            self._where, self._levels.view(np.float32), n, self._lists,
-            self._heights.view(np.float32), count, self.power, how.H, how.forming, how.excess,
-            self._above, self._size, self._level, self._best, self._mass, cells, self._last, up,
-            share, best,
+            self._order, n, most, self._lists, self._heights.view(np.float32), count, self.power,
+            how.H, how.forming, how.excess, self._above, self._size, self._level, self._best,
+            self._mass, cells, self._last, up, share, best,
         )  # fmt: skip
         if mapped:
             carry(cells, n, up, share, total)
         return best
 
-    def _falling(
-        self, bits: NDArray[np.uint32], what: NDArray[np.uint32], out: NDArray[np.uint32]
-    ) -> int:
+    def _falling(self, bits: NDArray[np.uint32], what: NDArray[np.uint32]) -> tuple[int, int]:
         signs = SIGNS[self.how.sign]
-        return int(
-            falling(bits, what, signs, self._order, self._spare, self._bins, out, self._levels)
-        )
+        n, most = falling(bits, what, signs, self._order, self._spare, self._bins)
+        return int(n), int(most)
+
+
+def _shared(n: int, cells: int) -> tuple[NDArray[np.uint64], NDArray[np.uint32]]:
+    """Return room for n records and room for all cells, in one place."""
+    room = np.empty(max(n, -(-cells // 2)), np.uint64)
+    return room[:n], room.view(np.uint32)[:cells]
 
 
 def tfce(

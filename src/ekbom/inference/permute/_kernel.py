@@ -17,6 +17,62 @@ LANES = 8
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+def _projected(
+    u: NDArray[Any],
+    w: NDArray[Any],
+    first: int,
+    q: int,
+    start: int,
+    width: int,
+    acc: NDArray[Any],
+) -> None:
+    """Fill ``acc`` (BATCH, TILE) with the products of a column of the basis and a tile.
+
+    People are taken three at a time, so that a sum is loaded and stored once for three; they
+    are added in their order, one after the other. Rows are cut out first: an index that
+    might be negative is looked at for each voxel, and nothing is done side by side.
+    """
+    n = u.shape[0]
+    a0, a1, a2, a3 = acc[0], acc[1], acc[2], acc[3]
+    for j in range(TILE):
+        a0[j] = a1[j] = a2[j] = a3[j] = 0.0
+    whole = n - n % 3
+    # the caller pads B to a multiple of BATCH
+    for i in range(0, whole, 3):
+        x0, x1, x2, x3 = w[first, q, i], w[first + 1, q, i], w[first + 2, q, i], w[first + 3, q, i]
+        y0, y1, y2, y3 = (
+            w[first, q, i + 1],
+            w[first + 1, q, i + 1],
+            w[first + 2, q, i + 1],
+            w[first + 3, q, i + 1],
+        )
+        z0, z1, z2, z3 = (
+            w[first, q, i + 2],
+            w[first + 1, q, i + 2],
+            w[first + 2, q, i + 2],
+            w[first + 3, q, i + 2],
+        )
+        one = u[i, start : start + width]
+        two = u[i + 1, start : start + width]
+        three = u[i + 2, start : start + width]
+        for j in range(width):
+            x, y, z = one[j], two[j], three[j]
+            a0[j] = ((a0[j] + x0 * x) + y0 * y) + z0 * z
+            a1[j] = ((a1[j] + x1 * x) + y1 * y) + z1 * z
+            a2[j] = ((a2[j] + x2 * x) + y2 * y) + z2 * z
+            a3[j] = ((a3[j] + x3 * x) + y3 * y) + z3 * z
+    for i in range(whole, n):
+        x0, x1, x2, x3 = w[first, q, i], w[first + 1, q, i], w[first + 2, q, i], w[first + 3, q, i]
+        one = u[i, start : start + width]
+        for j in range(width):
+            x = one[j]
+            a0[j] += x0 * x
+            a1[j] += x1 * x
+            a2[j] += x2 * x
+            a3[j] += x3 * x
+
+
+@njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
 def _shares(
     u: NDArray[Any],
     w: NDArray[Any],
@@ -29,28 +85,13 @@ def _shares(
     rest: NDArray[Any],
 ) -> None:
     """Fill ``effect`` with the signed share of variance of a tile and a batch."""
-    n = u.shape[0]
     k = w.shape[1]
     for g in range(BATCH):
         for j in range(TILE):
             effect[g, j] = 0.0
             rest[g, j] = 1.0
     for q in range(k):
-        for g in range(BATCH):
-            for j in range(TILE):
-                acc[g, j] = 0.0
-        for i in range(n):
-            # the caller pads B to a multiple of BATCH
-            w0 = w[first, q, i]
-            w1 = w[first + 1, q, i]
-            w2 = w[first + 2, q, i]
-            w3 = w[first + 3, q, i]
-            for j in range(width):
-                y = u[i, start + j]
-                acc[0, j] += w0 * y
-                acc[1, j] += w1 * y
-                acc[2, j] += w2 * y
-                acc[3, j] += w3 * y
+        _projected(u, w, first, q, start, width, acc)
         if q < tested:
             if tested == 1:
                 for g in range(BATCH):
@@ -64,10 +105,11 @@ def _shares(
             for g in range(BATCH):
                 for j in range(width):
                     rest[g, j] -= acc[g, j] * acc[g, j]
-    for g in range(BATCH):
-        for j in range(width):
-            share = effect[g, j] / max(rest[g, j], 1e-9)
-            effect[g, j] = share if rest[g, j] > 1e-9 else 0.0
+    if k > tested:  # else all is left to the effect
+        for g in range(BATCH):
+            for j in range(width):
+                share = effect[g, j] / max(rest[g, j], 1e-9)
+                effect[g, j] = share if rest[g, j] > 1e-9 else 0.0
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -139,18 +181,16 @@ def maxima(
                 low[first + g] = max(low[first + g], -down)
                 if first + g >= real or counting == 0:
                     continue
+                reached, least = count[start : start + width], observed[start : start + width]
                 if counting == 1:
                     for j in range(width):
-                        if abs(effect[g, j]) >= observed[start + j]:
-                            count[start + j] += 1
+                        reached[j] += 1 if abs(effect[g, j]) >= least[j] else 0
                 elif counting == 2:
                     for j in range(width):
-                        if effect[g, j] >= observed[start + j]:
-                            count[start + j] += 1
+                        reached[j] += 1 if effect[g, j] >= least[j] else 0
                 elif counting == 3:
                     for j in range(width):
-                        if -effect[g, j] >= observed[start + j]:
-                            count[start + j] += 1
+                        reached[j] += 1 if -effect[g, j] >= least[j] else 0
 
 
 @njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
@@ -175,11 +215,12 @@ def statistics(u: NDArray[Any], w: NDArray[Any], tested: int, df: float, out: ND
         for first in range(0, w.shape[0], BATCH):
             _shares(u, w, first, tested, start, width, acc, effect, rest)
             for g in range(BATCH):
+                row = out[first + g, start : start + width]
                 for j in range(width):
                     share = abs(effect[g, j])
                     ratio = share / max(1.0 - share, 1e-300) * df
                     if tested == 1:
                         root = np.sqrt(ratio)
-                        out[first + g, start + j] = root if effect[g, j] >= 0.0 else -root
+                        row[j] = root if effect[g, j] >= 0.0 else -root
                     else:
-                        out[first + g, start + j] = ratio / tested
+                        row[j] = ratio / tested
