@@ -59,25 +59,62 @@ def style(more: dict[str, Any] | None = None) -> Any:
     return rc_context(settings)
 
 
-def canvas(width: float, height: float) -> Canvas:
+def canvas(width: float, height: float, *, layout: str | None = "constrained") -> Canvas:
     """Return an empty figure that draws SVG.
 
     Parameters
     ----------
     width, height : float
         Inches.
+    layout : str, optional
+        Engine of matplotlib that makes room for labels. It draws everything twice;
+        with ``None`` the room is said with :func:`room`.
 
     Returns
     -------
     matplotlib.figure.Figure
-        With constrained layout.
+        Empty.
     """
     from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.figure import Figure as Canvas
 
-    made = Canvas(figsize=(width, height), layout="constrained")
+    made = Canvas(figsize=(width, height), layout=layout)
     FigureCanvasSVG(made)
     return made
+
+
+def room(
+    canvas: Canvas,
+    rows: int = 1,
+    columns: int = 1,
+    *,
+    left: float = 0.62,
+    right: float = 0.12,
+    bottom: float = 0.5,
+    top: float = 0.2,
+    across: float = 0.42,
+    down: float = 0.3,
+) -> None:
+    """Leave room around and between the panels of a figure without a layout engine.
+
+    Parameters
+    ----------
+    canvas : matplotlib.figure.Figure
+        Of :func:`canvas`.
+    rows, columns : int
+        Of its panels.
+    left, right, bottom, top : float
+        Around all of them, inches.
+    across, down : float
+        Between columns and between rows, inches.
+    """
+    width, height = canvas.get_size_inches()
+    one = (width - left - right - (columns - 1) * across) / columns
+    tall = (height - bottom - top - (rows - 1) * down) / rows
+    canvas.subplots_adjust(
+        left / width, bottom / height, 1 - right / width, 1 - top / height, across / one,
+        down / tall,
+    )  # fmt: skip
 
 
 def svg(canvas: Canvas) -> bytes:

@@ -281,14 +281,17 @@ def _mean(
     share = series.frame_duration
     coarse = factors(series.grid) != (1, 1, 1)
     total, weight = np.zeros(series.grid.shape), np.zeros(series.grid.shape)
+    still = np.eye(4)
     for k in np.flatnonzero(used):
-        image = warp(
-            series.values[..., k],
-            series.grid,
-            series.grid,
-            poses[int(k)],
-            interpolation="cubic" if coarse else "linear",
-        )
+        image = _values(series, int(k))
+        if not np.array_equal(poses[int(k)].matrix, still):
+            image = warp(
+                image,
+                series.grid,
+                series.grid,
+                poses[int(k)],
+                interpolation="cubic" if coarse else "linear",
+            )
         there = np.isfinite(image)
         total += np.where(there, image, 0.0) * share[k]
         weight += there * share[k]

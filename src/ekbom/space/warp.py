@@ -11,7 +11,7 @@ from scipy import ndimage
 from ekbom.errors import Refused
 from ekbom.space.grid import Grid
 from ekbom.space.resample import _SNAP, _largest_share, _linear
-from ekbom.space.transform import Transform, world_points
+from ekbom.space.transform import Affine, Transform, world_points
 
 Interpolation = Literal["linear", "cubic", "nearest", "label"]
 
@@ -161,7 +161,16 @@ def source_indices(source: Grid, target: Grid, transform: Transform) -> NDArray[
     (3, x, y, z) array
         Whole where within 1e-7 of a whole number.
     """
-    index = np.moveaxis(source.to_index(transform.points(world_points(target))), -1, 0)
+    if isinstance(transform, Affine):
+        # One matrix from voxels to voxels: no list of points is needed.
+        m = np.linalg.inv(source.affine) @ transform.matrix @ target.affine
+        i, j, k = (np.arange(n, dtype=np.float64) for n in target.shape)
+        index = np.empty((3, *target.shape))
+        for out, row in zip(index, m[:3], strict=True):
+            out[:] = (row[0] * i)[:, None, None] + (row[1] * j)[:, None]
+            out += row[2] * k + row[3]
+    else:
+        index = np.moveaxis(source.to_index(transform.points(world_points(target))), -1, 0)
     whole = np.round(index)
     return np.where(np.abs(index - whole) < _SNAP, whole, index)
 

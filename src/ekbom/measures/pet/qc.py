@@ -23,6 +23,7 @@ from ekbom.measures.pet.qc_canvas import (
     canvas,
     panel_shape,
     panels,
+    room,
     style,
     svg,
 )
@@ -87,20 +88,21 @@ def fits_figure(
     """
     rows, columns = panel_shape(names)
     with style():
-        sheet = canvas(2.35 * columns + 0.4, 1.75 * rows + 0.75)
+        sheet = canvas(2.35 * columns + 0.4, 1.75 * rows + 0.75, layout=None)
         grid = sheet.subplots(rows, columns, sharex=True, squeeze=False)
+        room(sheet, rows, columns, top=0.5)
         for i, axes in panels(grid, names):
             axes.hlines(values[i], start, end, color=INK, lw=2.2, alpha=0.55)
             for drawn in models:
                 color, dash = MODEL_STYLE.get(drawn.model, (PURPLE, "-"))
                 axes.plot(mid, drawn.fitted[i], color=color, ls=dash, lw=1.1)
-            axes.set_title(names[i], loc="left", pad=2)
+            axes.set_title(names[i], loc="left", pad=2, y=1.0)
             axes.set_ylim(0, None)
             axes.locator_params(nbins=4)
         grid[0, 0].set_xlim(0, float(end[-1]))
         sheet.supxlabel("minutes from injection", fontsize=9)
         sheet.supylabel("kBq/mL", fontsize=9)
-        sheet.legend(handles=_legend(models), loc="outside upper center", ncols=len(models) + 1)
+        sheet.legend(handles=_legend(models), loc="upper center", ncols=len(models) + 1)
         data = svg(sheet)
     caption = (
         f"Measured frames (bars as long as the frame) and fits of"
@@ -137,8 +139,9 @@ def residuals_figure(
     """
     said = []
     with style():
-        sheet = canvas(3.1 * len(models) + 0.3, 2.5)
+        sheet = canvas(3.1 * len(models) + 0.3, 2.5, layout=None)
         grid = sheet.subplots(1, len(models), sharey=True, sharex=True, squeeze=False)
+        room(sheet, 1, len(models), across=0.15)
         for axes, (model, residual) in zip(grid.flat, models.items(), strict=True):
             color, _ = MODEL_STYLE.get(model, (PURPLE, "-"))
             used = np.isfinite(residual).any(axis=0)
@@ -148,7 +151,7 @@ def residuals_figure(
             axes.plot(mid[used], middle, color=color, lw=1.2, marker="o", ms=2.5)
             p = runs_p(residual[:, used])
             share = float(np.mean(p[np.isfinite(p)] < 0.05)) if np.isfinite(p).any() else 0.0
-            axes.set_title(model, loc="left", pad=2)
+            axes.set_title(model, loc="left", pad=2, y=1.0)
             said.append(f"{model}: {100 * share:.0f} %")
         grid[0, 0].set_ylabel("weighted residual, SD")
         grid[0, 0].set_xlim(0, 1.02 * float(mid[-1]))
@@ -179,8 +182,9 @@ def delay_figure(delay: Delay, *, name: str = "desc-delay") -> Figure:
         SVG.
     """
     with style():
-        sheet = canvas(4.2, 2.6)
+        sheet = canvas(4.2, 2.6, layout=None)
         axes = sheet.subplots()
+        room(sheet, left=0.85, top=0.1)
         axes.semilogy(
             60 * delay.profile_t, delay.profile_rss, color=BLUE, lw=1.2, marker="o", ms=2.5
         )

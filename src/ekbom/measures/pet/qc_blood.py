@@ -18,6 +18,7 @@ from ekbom.measures.pet.qc_canvas import (
     RED,
     SKY,
     canvas,
+    room,
     style,
     svg,
 )
@@ -48,10 +49,11 @@ def blood_figure(fit: InputFit, *, name: str = "desc-blood") -> Figure:
     """
     two = bool(fit.parent_candidates)
     with style():
-        sheet = canvas(9.2 if two else 6.0, 3.5)
+        sheet = canvas(9.2 if two else 6.0, 3.5, layout=None)
         axes = sheet.subplots(
             1, 2 if two else 1, width_ratios=(1.35, 1) if two else None, squeeze=False
         )
+        room(sheet, 1, 2 if two else 1, top=0.1, across=0.55)
         main = axes[0, 0]
         _draw_blood(main, fit)
         main.set(xlabel="minutes from injection", ylabel="kBq/mL", ylim=(0, None), xlim=(0, None))
@@ -194,8 +196,9 @@ def ratio_figure(fit: InputFit, *, name: str = "desc-ratio") -> Figure | None:
         return None
     t, ratio = blood.time_p[usable], blood.plasma[usable] / whole[usable]
     with style():
-        sheet = canvas(4.2, 2.6)
+        sheet = canvas(4.2, 2.6, layout=None)
         axes = sheet.subplots()
+        room(sheet, top=0.1)
         axes.axhline(1.0, color=GREY, lw=0.8)
         axes.plot(t, ratio, color=RED, lw=1.2, marker="o" if t.size <= 60 else "", ms=3)
         axes.set(

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ekbom import canvas as house
-from ekbom.canvas import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, canvas, svg
+from ekbom.canvas import BLUE, GREEN, GREY, INK, ORANGE, PURPLE, RED, SKY, canvas, room, svg
 
 __all__ = [
     "BLUE",
@@ -22,6 +22,7 @@ __all__ = [
     "canvas",
     "panel_shape",
     "panels",
+    "room",
     "style",
     "svg",
 ]

@@ -16,6 +16,7 @@ from ekbom.measures.pet.qc_canvas import (
     canvas,
     panel_shape,
     panels,
+    room,
     style,
     svg,
 )
@@ -55,8 +56,9 @@ def tstar_figure(
     """
     said = []
     with style():
-        sheet = canvas(3.4 * len(straight) + 0.3, 2.6)
+        sheet = canvas(3.4 * len(straight) + 0.3, 2.6, layout=None)
         grid = sheet.subplots(1, len(straight), sharey=True, squeeze=False)
+        room(sheet, 1, len(straight), across=0.15)
         for axes, (model, told) in zip(grid.flat, straight.items(), strict=True):
             color, _ = MODEL_STYLE.get(model, (PURPLE, "-"))
             percent = 100 * told.deviation
@@ -66,7 +68,7 @@ def tstar_figure(
             axes.plot(told.candidates, np.nanmedian(percent[known], axis=0), color=INK, lw=1.5)
             axes.axhline(100 * told.limit, color=GREY, ls=(0, (4, 3)), lw=0.9)
             axes.axvline(used[model], color=RED, lw=1.0)
-            axes.set_title(model, loc="left", pad=2)
+            axes.set_title(model, loc="left", pad=2, y=1.0)
             axes.set_ylim(0, _CEILING)
             axes.set_xlim(0, None)
             below = int((told.deviation[:, _column(told, used[model])] <= told.limit).sum())
@@ -127,8 +129,9 @@ def spectrum_figure(
     """
     rows, columns = panel_shape(names)
     with style():
-        sheet = canvas(2.35 * columns + 0.4, 1.6 * rows + 0.6)
+        sheet = canvas(2.35 * columns + 0.4, 1.6 * rows + 0.6, layout=None)
         grid = sheet.subplots(rows, columns, sharex=True, squeeze=False)
+        room(sheet, rows, columns)
         for i, axes in panels(grid, names):
             there = np.flatnonzero(alpha[i] > 0)
             axes.axvspan(0.5 * beta[0], 1 / end, color=GREY, alpha=0.15, lw=0)
@@ -137,7 +140,7 @@ def spectrum_figure(
             axes.set_xscale("log")
             axes.set_xlim(0.7 * beta[0], 1.4 * beta[-1])
             axes.set_ylim(0, None)
-            axes.set_title(f"{names[i]}, V_T {VT[i]:.3g}", loc="left", pad=2)
+            axes.set_title(f"{names[i]}, V_T {VT[i]:.3g}", loc="left", pad=2, y=1.0)
             axes.locator_params(axis="y", nbins=4)
         sheet.supxlabel("rate, 1/min", fontsize=9)
         sheet.supylabel("coefficient, mL/cm3/min", fontsize=9)

@@ -18,7 +18,7 @@ from typing import cast
 import numpy as np
 from numpy.typing import NDArray
 
-from ekbom.space.register import kernels
+from ekbom.space.register import kernels, sums
 from ekbom.space.register.linear import Level, centre_of_mass, scatter
 from ekbom.space.transform import Rigid, compose
 
@@ -75,21 +75,18 @@ def refine(
     seen = np.zeros((len(keys), len(world), 5))
     for row, k in enumerate(keys):
         _see(frames[k], out[k], world, seen[row])
+    held, total = np.empty((2, len(world))), np.empty((2, len(world), 4))
+    mean, counts = np.empty_like(total), np.empty(len(world), dtype=np.bool_)
+    arm = world - centre
     for _ in range(rounds):
         # Frames where a point lies outside count with weight 0 there.
-        held = np.einsum("jk,kp->jp", mix, seen[:, :, 0])
-        total = np.einsum("jk,kpi->jpi", mix, seen[:, :, 1:] * seen[:, :, :1])
+        sums.gather(mix, seen, held, total)
         for row, k in enumerate(keys):
-            own = mix[:, row, None] * seen[row, :, 0]
-            rest = np.maximum(held - own, 1e-12)
-            mean = (total - own[..., None] * seen[row, None, :, 1:]) / rest[..., None]
-            covered = (held - own > 0.5 * (mix.sum(axis=1) - mix[:, row])[:, None]).all(axis=0)
+            own = np.ascontiguousarray(mix[:, row])
+            sums.others(own, mix.sum(axis=1) - own, seen[row], held, total, mean, counts)
             pose = out[k]
             for _ in range(_STEPS):
-                good = covered & (seen[row, :, 0] > 0)
-                pose, far = _step(
-                    world[good] - centre, seen[row, good, 1], mean[:, good], pose, centre
-                )
+                pose, far = _step(arm, seen[row], mean, counts, pose, centre)
                 _see(frames[k], pose, world, seen[row])
                 if far < _SHORT_MM:
                     break
@@ -98,26 +95,21 @@ def refine(
 
 
 def _step(
-    arm: Array, values: Array, mean: Array, pose: Rigid, centre: Array
+    arm: Array, row: Array, mean: Array, counts: NDArray[np.bool_], pose: Rigid, centre: Array
 ) -> tuple[Rigid, float]:
-    base = np.column_stack([*mean[:, :, 0], np.ones(len(arm))])
+    small, right = np.empty((3, 3)), np.empty(3)
     # Weights first, for the slopes of the explained frame.
-    weight = _solve(base, values)
-    slope = np.einsum("k,kpi->pi", weight[:-1], mean[:, :, 1:])
-    design = np.column_stack([-np.cross(arm, slope) / _ARM_MM, -slope, base])
-    step = _solve(design, values)[:6]
+    sums.explain(row, mean, counts, small, right)
+    weight = np.linalg.solve(small, right)[:2]
+    square, right = np.empty((9, 9)), np.empty(9)
+    sums.move(arm, row, mean, counts, weight, _ARM_MM, square, right)
+    step = np.linalg.solve(square, right)[:6]
     change = Rigid.of([*(step[:3] / _ARM_MM), *step[3:]], centre)
     return cast(Rigid, compose(pose, change)), float(np.sqrt((step**2).sum()))
 
 
-def _solve(design: Array, values: Array) -> Array:
-    # Sums written out: BLAS adds in another order on another number of threads.
-    square = np.einsum("pi,pj->ij", design, design)
-    return np.asarray(np.linalg.solve(square, np.einsum("pi,p->i", design, values)))
-
-
 def _see(frame: Level, pose: Rigid, world: Array, out: Array) -> None:
     # Values of a frame at the points of the mean, and slopes by world mm there.
-    to_index = np.linalg.inv(frame.grid.affine) @ pose.matrix
-    kernels.sample(frame.image, frame.mask, world, np.ascontiguousarray(to_index[:3]), out)
-    out[:, 2:] = np.einsum("pi,ij->pj", out[:, 2:], to_index[:3, :3])
+    to_index = np.ascontiguousarray((np.linalg.inv(frame.grid.affine) @ pose.matrix)[:3])
+    kernels.sample(frame.image, frame.mask, world, to_index, out)
+    sums.turn(out, np.ascontiguousarray(to_index[:, :3]))
