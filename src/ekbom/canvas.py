@@ -7,7 +7,7 @@ is imported when something is drawn.
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
@@ -59,14 +59,16 @@ def style(more: dict[str, Any] | None = None) -> Any:
     return rc_context(settings)
 
 
-def canvas(width: float, height: float, *, layout: str | None = "constrained") -> Canvas:
+def canvas(
+    width: float, height: float, *, layout: Literal["constrained"] | None = "constrained"
+) -> Canvas:
     """Return an empty figure that draws SVG.
 
     Parameters
     ----------
     width, height : float
         Inches.
-    layout : str, optional
+    layout : {"constrained"} or None
         Engine of matplotlib that makes room for labels. It draws everything twice;
         with ``None`` the room is said with :func:`room`.
 
