@@ -19,6 +19,7 @@ from ekbom.measures.pet.flags import CV_HIGH, EXTRAPOLATED, K4_SMALL, FlagList
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.outcomes import outcomes
+from ekbom.measures.pet.profile import Profile
 from ekbom.measures.pet.select import aicc
 from ekbom.measures.pet.weights import weights as frame_weights
 
@@ -78,6 +79,8 @@ class KineticFit:
     extra : mapping of str to (N,) or (N, F) array
         ``extrapolated_share`` of V_T (compartments); ``guessed_share`` of the
         tissue integral that lies in gaps and ``residual_ratio`` (graphical).
+    profile : Profile or None
+        What the limits of V_T are found from (compartments with V_T).
     """
 
     model: str
@@ -96,6 +99,7 @@ class KineticFit:
     se_kind: Literal["se", "se_regression"] = "se"
     cov: Array | None = None
     extra: Mapping[str, Array] = field(default_factory=dict)
+    profile: Profile | None = None
 
     @property
     def outcome(self) -> str:
@@ -103,7 +107,7 @@ class KineticFit:
         return next(name for name in ("Ki", "VT", "BPND", "SUVR", "SUV") if name in self.params)
 
     def interval(self, name: str, level: float = 0.95) -> tuple[Array, Array]:
-        """Return limits of a parameter from the t distribution.
+        """Return limits of a parameter.
 
         Parameters
         ----------
@@ -114,7 +118,11 @@ class KineticFit:
         Returns
         -------
         lower, upper : (N,) array
+            V_T of compartments: of the profile likelihood (some milliseconds a curve); ``inf``
+            where the scan does not bound it. Others: the standard error times the quantile of t.
         """
+        if name == "VT" and self.profile is not None:
+            return self.profile.interval(level)
         reach = float(stdtrit(self.df, 0.5 + level / 2)) if self.df > 0 else math.nan
         half = reach * self.se[name]
         return self.params[name] - half, self.params[name] + half
@@ -310,9 +318,8 @@ def _fit_compartment(
             found=f"{used} with weight",
             expected=f"more than {n_free} for {model}",
         )
-    raw = compartment.fit_exponentials(
-        values, grid, w, n_exp=n_exp, trap=trap, vB=None if vB == "free" else float(vB)
-    )
+    volume = None if vB == "free" else float(vB)
+    raw = compartment.fit_exponentials(values, grid, w, n_exp=n_exp, trap=trap, vB=volume)
     params, se = outcomes(model, raw)
     theta, phi = raw.theta[:, :n_exp], raw.phi[:, :n_exp]
     slow = theta < 1 / end
@@ -338,6 +345,11 @@ def _fit_compartment(
             found.add("k4_small", (theta[:, 1] * end < K4_SMALL) & (phi[:, 1] > 0))
         main = "VT" if "VT" in params else "Ki"
         found.add("cv_high", 100 * se[main] > CV_HIGH * np.abs(params[main]))
+    profile = None
+    if "VT" in params:
+        profile = Profile(
+            values, grid, w, volume, np.log(theta), params["VT"], se["VT"], raw.rss, used - n_free
+        )
     return KineticFit(
         model=model,
         names=labels,
@@ -354,6 +366,7 @@ def _fit_compartment(
         meta={**meta, "n_frames": used},
         cov=raw.cov,
         extra=extra,
+        profile=profile,
     )
 
 

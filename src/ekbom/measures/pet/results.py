@@ -124,7 +124,7 @@ def scores(fit: KineticFit, labels: Sequence[str], keep: Sequence[str] = ()) -> 
     Returns
     -------
     list of Score
-        With 95 % intervals from the t distribution.
+        With 95 % intervals, as of :meth:`~ekbom.measures.pet.fit.KineticFit.interval`.
     """
     found: list[Score] = []
     for parameter in OUTCOMES:

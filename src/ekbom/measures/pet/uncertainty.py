@@ -2,32 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
-from scipy.special import fdtri
 
 from ekbom.errors import Refused
-from ekbom.measures.pet import compartment
-from ekbom.measures.pet._scan import scan
-from ekbom.measures.pet._varpro import LN_MAX, LN_MIN, polish
-from ekbom.measures.pet.convolve import Grid, basis, make_grid
 from ekbom.measures.pet.fit import KineticFit, fit
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.weights import weights as frame_weights
 
 Array = NDArray[np.float64]
-
-# The equation that fixes V_T counts this much more than the data.
-_HARD = 1e3
-_NODES = 96
-#: V_T is looked for up to this many times its estimate.
-REACH = 1e3
 
 
 def profile_interval(
@@ -59,10 +46,7 @@ def profile_interval(
     Returns
     -------
     lower, upper : float
-        Where the least RSS at a fixed V_T exceeds the least of all by the
-        factor ``1 + F_level(1, df)/df``; ``inf`` when that does not happen below
-        1000 times the estimate, or only because the slowest rate may not be
-        slower than its bound: the scan does not bound V_T from above.
+        As of :meth:`ekbom.measures.pet.profile.Profile.interval`.
 
     Raises
     ------
@@ -75,78 +59,9 @@ def profile_interval(
         )
     values = np.asarray(tac, dtype=np.float64)
     w = frame_weights(weights, frames, values)
-    best = fit(values, frames, input, model=model, vB=vB, weights=w, frame_mean=frame_mean)
-    VT = float(best.params["VT"][0])
-    limit = float(best.rss[0]) * (1 + float(fdtri(1, best.df, level)) / best.df)
-    grid = make_grid(frames, input, decay_weighted=frame_mean == "decay-weighted")
-    n_exp = compartment.MODELS[model][0]
-    raw = compartment.fit_exponentials(
-        frames.to_injection(values)[None, :], grid, w, n_exp=n_exp,
-        vB=None if vB == "free" else float(vB),
-    )  # fmt: skip
-    estimate = np.clip(np.log(raw.theta[0, :n_exp]), LN_MIN, LN_MAX)
-    profile = _profile(frames.to_injection(values), grid, w, vB, estimate)
-
-    def above(ln_value: float) -> float:
-        return profile(float(np.exp(ln_value)))[0] - limit
-
-    lower, upper = _limit(above, np.log(VT), -1), _limit(above, np.log(VT), 1)
-    if np.isfinite(upper) and profile(upper)[1] <= LN_MIN + 1e-6:
-        upper = float("inf")
-    return lower, upper
-
-
-def _limit(above: Callable[[float], float], start: float, sign: int) -> float:
-    step, inside = 0.02, start
-    while True:
-        outside = start + sign * step
-        if abs(outside - start) > np.log(REACH):
-            return float("inf") if sign > 0 else 0.0
-        if above(outside) > 0:
-            return float(np.exp(brentq(above, inside, outside, xtol=1e-7)))
-        inside, step = outside, step * 2
-
-
-def _profile(
-    tac: Array, grid: Grid, w: Array, vB: float | Literal["free"], estimate: Array
-) -> Callable[[float], tuple[float, float]]:
-    """Return the least RSS, and ln of the slowest rate there, as functions of V_T.
-
-    Given the rates, V_T is a linear condition on amplitudes and blood volume,
-    ``sum beta_i/theta_i + vB V_T = V_T``: one more, hard equation of the linear
-    part, as a frame after the last.
-    """
-    root = np.append(np.sqrt(w), 0.0)
-    held = 0.0 if vB == "free" else float(vB)
-    y = np.append(np.where(w > 0, tac - held * grid.whole_blood_mean, 0.0), 0.0) * root
-    hard = _HARD * float(np.linalg.norm(y))
-    blood = np.append(grid.whole_blood_mean, 0.0) * root
-    ln_rate = np.linspace(LN_MIN, LN_MAX, _NODES)
-    rates = np.exp(ln_rate)
-    table = np.column_stack((basis(rates, grid)[0], np.zeros(_NODES))) * root
-    n_exp = estimate.size
-    last = [estimate]
-
-    def profile(VT: float) -> tuple[float, float]:
-        table[:, -1] = hard / VT / rates
-        blood[-1], y[-1] = hard, hard * (1 - held)
-        gram = compartment.gram_matrix(table)
-        cross = compartment.products(table, blood)
-        apart = compartment.apart_from(gram, cross, blood)
-        i, j = scan(table, gram, apart, blood, cross, y, n_exp == 2, False, vB == "free")
-        found = ln_rate[[i, j if j >= 0 else max(i - 1, 0)]][:n_exp]
-        best = np.inf
-        for start in (found, estimate, last[0]):
-            ln, coef = np.zeros(2), np.zeros(3)
-            ln[:n_exp] = start
-            rss, _ = polish(
-                ln, n_exp, False, y, blood, vB == "free", root, grid.arrays, hard / VT, coef
-            )
-            if rss < best:
-                best, last[0] = float(rss), ln[:n_exp]
-        return best, float(last[0].min())
-
-    return profile
+    found = fit(values, frames, input, model=model, vB=vB, weights=w, frame_mean=frame_mean)
+    lower, upper = found.interval("VT", level)
+    return float(lower[0]), float(upper[0])
 
 
 @dataclass(frozen=True, eq=False)

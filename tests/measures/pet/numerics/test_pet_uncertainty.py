@@ -1,14 +1,17 @@
 import numpy as np
 import pytest
 from pet_numerics_truth import SETS, VT, blood, schedule
+from scipy.optimize import least_squares
+from scipy.special import stdtrit
 
 from ekbom.errors import Refused
 from ekbom.measures.pet import simulate
 from ekbom.measures.pet.delay import fit_delay
 from ekbom.measures.pet.fit import fit
+from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.uncertainty import bootstrap, profile_interval
 
-N = 800
+N = 400
 
 
 def _cell(truth, cv, seed=0, n=N):
@@ -31,7 +34,7 @@ def test_standard_errors_are_the_spread(truth):
     low, high = found.interval("VT")
     covered = int(((low <= VT(params)) & (VT(params) <= high)).sum())
     # 99.9 % range of a binomial at 95 %
-    assert 739 <= covered <= 779
+    assert 364 <= covered <= 393
     assert np.median(found.params["VT"]) == pytest.approx(VT(params), rel=0.01)
 
 
@@ -87,6 +90,51 @@ def test_profile_interval():
         assert low < found.params["VT"][0] < high
     with pytest.raises(Refused, match="V_T"):
         profile_interval(tac, frames, given, model="logan")
+
+
+def test_limits_are_where_an_independent_search_finds_the_residuals_of_the_quantile():
+    params = {"K1": 0.15, "k2": 0.37, "k3": 0.6, "k4": 0.14}
+    frames = Frames.of_runs([(3, 60), (4, 180), (6, 360)], 20.364)
+    given = blood()
+    clean = simulate.forward("2tcm", params, given, frames, vB=0.05)[0]
+    tac = simulate.add_noise(clean, frames, simulate.noise_scale(clean, frames, 0.01), 1)
+    found = fit(tac, frames, given, model="2tcm", weight_reference=clean)
+    low, high = (float(v[0]) for v in found.interval("VT"))
+    root = np.sqrt(found.weights)
+
+    def least(fixed):
+        def residual(x):
+            K1, k2, k3 = np.exp(x[:3])
+            rates = {"K1": K1, "k2": k2, "k3": k3, "k4": k3 / (fixed * k2 / K1 - 1)}
+            return root * (tac - simulate.forward("2tcm", rates, given, frames, vB=x[3])[0])
+
+        start = [*np.log([float(found.params[k][0]) for k in ("K1", "k2", "k3")]),
+                 float(np.clip(found.params["vB"][0], 0.01, 0.19))]  # fmt: skip
+        bounds = ([-7, -7, -7, 0], [2, 2, 3, 0.2])
+        return 2 * least_squares(residual, start, bounds=bounds, x_scale=[1, 1, 1, 0.1]).cost
+
+    wanted = found.rss[0] * (1 + stdtrit(found.df, 0.975) ** 2 / found.df)
+    assert least(low) == pytest.approx(wanted, rel=0.005)
+    assert least(high) == pytest.approx(wanted, rel=0.005)
+    # the slope at the estimate ends elsewhere
+    half = stdtrit(found.df, 0.975) * found.se["VT"][0]
+    assert abs((high - low) / (2 * half) - 1) > 0.05
+    # another parameter has no profile
+    assert (
+        found.interval("K1")[1][0]
+        == found.params["K1"][0] + stdtrit(found.df, 0.975) * found.se["K1"][0]
+    )
+
+
+def test_an_interval_holds_what_was_not_fitted_and_what_has_no_noise():
+    model, params = SETS["one"]
+    clean, tacs, frames, given = _cell("one", 0.005, n=2)
+    tacs[1] = np.nan
+    found = fit(np.vstack((tacs, clean)), frames, given, model=model, weights="duration")
+    low, high = found.interval("VT")
+    assert low[0] < found.params["VT"][0] < high[0]
+    assert np.isnan([low[1], high[1]]).all()
+    assert low[2] == pytest.approx(VT(params), rel=1e-6) == high[2]
 
 
 def test_profile_interval_has_no_upper_end_where_the_scan_gives_none():
