@@ -60,8 +60,9 @@ def finer(volume: Volume) -> Volume:
     if steps == (1, 1, 1):
         return volume
     out = np.nan_to_num(np.asarray(volume.values, dtype=np.float64), posinf=0.0, neginf=0.0)
-    for axis, step in enumerate(steps):
-        if step == 2 and out.shape[axis] > 1:
+    # The first axis last: what is written then is largest, and lies in one piece.
+    for axis in (2, 1, 0):
+        if steps[axis] == 2 and out.shape[axis] > 1:
             out = _between(ndimage.spline_filter1d(out, 3, axis=axis, mode="mirror"), axis)
     affine = volume.grid.affine.copy()
     affine[:3, :3] /= steps
@@ -92,11 +93,24 @@ def finer_mask(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
 
 def _between(weights: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
     # Cubic B-spline at the voxels (1, 4, 1) / 6 and half way (1, 23, 23, 1) / 48.
-    w = np.moveaxis(weights, axis, 0)
-    n = w.shape[0]
-    wide = np.concatenate([w[1:2], w, w[-2:-1]])  # mirrored about the outermost voxels
-    out = np.empty((2 * n - 1, *w.shape[1:]))
-    out[::2] = (wide[:-2] + 4.0 * wide[1:-1] + wide[2:]) / 6.0
-    far = wide[: n - 1] + wide[3 : n + 2]
-    out[1::2] = (far + 23.0 * (wide[1:n] + wide[2 : n + 1])) / 48.0
-    return np.ascontiguousarray(np.moveaxis(out, 0, axis))
+    n = weights.shape[axis]
+
+    def part(array: NDArray[np.float64], *which: int | None) -> NDArray[np.float64]:
+        return array[(slice(None),) * axis + (slice(*which),)]
+
+    # mirrored about the outermost voxels
+    wide = np.concatenate([part(weights, 1, 2), weights, part(weights, n - 2, n - 1)], axis)
+    shape = list(weights.shape)
+    shape[axis] = 2 * n - 1
+    out = np.empty(shape)
+    here, half = part(out, 0, None, 2), part(out, 1, None, 2)
+    np.multiply(weights, 4.0, out=here)
+    here += part(wide, 0, n)
+    here += part(wide, 2, n + 2)
+    here /= 6.0
+    np.add(part(wide, 1, n), part(wide, 2, n + 1), out=half)
+    half *= 23.0
+    half += part(wide, 0, n - 1)
+    half += part(wide, 3, n + 2)
+    half /= 48.0
+    return out

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -38,35 +37,36 @@ class Slices:
         self._along = _extent(np.any(there, axis=(0, 2)))
         self._z0 = float(grid.corners()[:, 2].min())
 
-    def draw(self, axes: Sequence[Any], values: Array, *, titles: bool, **look: Any) -> Any:
-        """Draw one row; return the last image (for its colour bar), ``None`` without slices.
+    def draw(self, axis: Any, values: Array, *, titles: bool, **look: Any) -> Any:
+        """Draw one row as one picture; return it (for its colour bar).
 
         Parameters
         ----------
-        axes : sequence of Axes
-            As many as :data:`COLUMNS`.
+        axis : Axes
+            As wide as :data:`COLUMNS` slices.
         values : (X, Y, Z) array
         titles : bool
             Whether the heights stand above.
         **look
             Of ``imshow``: colours and their range.
         """
-        volume = upright(values, self._grid)
-        shown = None
-        for axis in axes:
-            axis.set_axis_off()
-        for axis, k in zip(axes, self._heights, strict=False):
-            shown = axis.imshow(
-                volume[self._across, self._along, k].T,
-                origin="lower",
-                aspect=self._sizes[1] / self._sizes[0],
-                interpolation="nearest",
-                **look,
-            )
+        volume = upright(values, self._grid)[self._across, self._along]
+        tall, wide = volume.shape[1], volume.shape[0]
+        step = wide + max(1, round(0.03 * wide))
+        row = np.full((tall, COLUMNS * step - (step - wide)), np.nan)
+        for n, k in enumerate(self._heights):
+            row[:, n * step : n * step + wide] = volume[:, :, k].T
             if titles:
                 height = self._z0 + k * self._sizes[2]
-                axis.set_title(f"{height:.0f} mm", fontsize=8, color="#222222", pad=2)
-        return shown
+                axis.text(
+                    n * step + (wide - 1) / 2, tall, f"{height:.0f} mm", fontsize=8,
+                    color="#222222", ha="center", va="bottom",
+                )  # fmt: skip
+        axis.set_axis_off()
+        return axis.imshow(
+            row, origin="lower", aspect=self._sizes[1] / self._sizes[0], interpolation="nearest",
+            **look,
+        )  # fmt: skip
 
 
 def map_figure(
@@ -113,15 +113,14 @@ def map_figure(
     slices = Slices(values, grid)
     canvas = Canvas(figsize=(COLUMNS * 1.25 + 0.7, 1.6 * len(rows)), dpi=110, facecolor="white")
     FigureCanvasAgg(canvas)
-    axes = canvas.subplots(len(rows), COLUMNS, squeeze=False)
-    canvas.subplots_adjust(0.005, 0.01, 0.925, 0.92, 0.03, 0.05)
+    axes = canvas.subplots(len(rows), squeeze=False)[:, 0]
+    canvas.subplots_adjust(0.005, 0.01, 0.925, 0.89, 0.03, 0.05)
     shown = None
     for r, volume in enumerate(rows):
         shown = slices.draw(axes[r], volume, titles=r == 0, vmin=0.0, vmax=top, cmap="viridis")
-    if shown is not None:
-        bar = canvas.colorbar(shown, cax=canvas.add_axes((0.935, 0.08, 0.012, 0.8)))
-        bar.ax.tick_params(labelsize=7)
-        bar.outline.set_visible(False)
+    bar = canvas.colorbar(shown, cax=canvas.add_axes((0.935, 0.08, 0.012, 0.8)))
+    bar.ax.tick_params(labelsize=7)
+    bar.outline.set_visible(False)
     stream = io.BytesIO()
     # Without this entry matplotlib writes its version, and with it bytes change.
     canvas.savefig(stream, format="png", metadata={"Software": None})

@@ -96,20 +96,18 @@ def quality_figure(
         return None
     canvas = Canvas(figsize=(COLUMNS * 1.25 + 0.9, 1.6 * len(rows)), dpi=110, facecolor="white")
     FigureCanvasAgg(canvas)
-    axes = canvas.subplots(len(rows), COLUMNS, squeeze=False)
-    canvas.subplots_adjust(0.035, 0.01, 0.905, 0.93, 0.03, 0.06)
+    axes = canvas.subplots(len(rows), squeeze=False)[:, 0]
+    canvas.subplots_adjust(0.035, 0.01, 0.905, 0.89 if len(rows) == 1 else 0.93, 0.03, 0.06)
     for r, (label, volume, look) in enumerate(rows):
         shown = slices.draw(axes[r], volume, titles=r == 0, **look)
-        box = axes[r, 0].get_position()
+        box = axes[r].get_position(original=True)
         canvas.text(
             0.012, (box.y0 + box.y1) / 2, label, rotation=90, ha="center", va="center", fontsize=8
         )
-        if shown is None:
-            continue
         if label == "flags":
             handles = [Patch(color=_NONE, label="none")]
             handles += [Patch(color=c, label=w) for w, c in zip(legend, _COLOURS, strict=False)]
-            axes[r, -1].legend(
+            axes[r].legend(
                 handles=handles, loc="center left", bbox_to_anchor=(1.02, 0.5), fontsize=6,
                 frameon=False, handlelength=0.8, handletextpad=0.3, borderpad=0,
             )  # fmt: skip

@@ -41,6 +41,8 @@ Array = NDArray[np.float64]
 _BINS = 32
 #: Angles, scales and shears are counted in mm at this distance from the centre.
 _ARM_MM = 60.0
+#: Voxels from which the range of values is taken.
+_ENOUGH = 100_000
 #: Fewer points than this share in common: the images do not meet.
 _OVERLAP = 0.3
 
@@ -112,7 +114,8 @@ def pyramid(
         affine[:3, :3] *= stride
         shape = (image.shape[0], image.shape[1], image.shape[2])
         grid = Grid(shape, affine)
-        low, high = np.percentile(image[valid], [0.05, 99.95])
+        seen = image[valid]
+        low, high = np.percentile(seen[:: max(1, seen.size // _ENOUGH)], [0.05, 99.95])
         step = max(float(high - low), 1e-12) / (_BINS - 5)
         out.append(Level(width, image, valid.astype(np.uint8), grid, float(low), step))
     return out[::-1]
