@@ -115,7 +115,7 @@ def map_figure(
     FigureCanvasAgg(canvas)
     axes = canvas.subplots(len(rows), squeeze=False)[:, 0]
     canvas.subplots_adjust(0.005, 0.01, 0.925, 0.89, 0.03, 0.05)
-    shown = None
+    shown: Any = None
     for r, volume in enumerate(rows):
         shown = slices.draw(axes[r], volume, titles=r == 0, vmin=0.0, vmax=top, cmap="viridis")
     bar = canvas.colorbar(shown, cax=canvas.add_axes((0.935, 0.08, 0.012, 0.8)))
