@@ -36,7 +36,7 @@ def map_(
     dseg: Path | None = None,
     input_units: str | None = None,
     model: str = "ma1",
-    outcome: str = "VT",
+    outcome: str | None = None,
     se: bool = False,
     flags: bool = False,
     tstar: str = "auto",
@@ -45,6 +45,10 @@ def map_(
     beta_max: float = 6.0,
     reference: str | None = None,
     k2prime: float | None = None,
+    window: str | None = None,
+    dose_mbq: Annotated[float | None, Parameter(name="--dose-MBq")] = None,
+    weight_kg: Annotated[float | None, Parameter(name="--weight-kg")] = None,
+    dose_from: Literal["InjectedRadioactivity", "RadionuclideTotalDose"] | None = None,
     parent: Parent = "interpolate",
     input_model: Literal["interpolate", "triexp", "feng", "feng_infusion", "auto"] = "interpolate",
     delay: float = 0.0,
@@ -77,10 +81,11 @@ def map_(
     input_units : str
         Of the blood, unless a JSON beside it declares them.
     model : str
-        logan, ma1, spectral, 1tcm, 2tcm; srtm, srtm2, mrtm2, logan-ref with a reference
-        region; separated by commas.
+        logan, ma1, spectral, 1tcm, 2tcm; srtm, srtm2, mrtm2, logan-ref, suvr with a reference
+        region; suv; separated by commas.
     outcome : str
-        VT; of spectral also K1, vB, IRF60, extrapolated, components.
+        VT; of spectral also K1, vB, IRF60, extrapolated, components; BPND, R1; SUVR; SUV.
+        The main one of each model by default.
     se : bool
         Standard error and CV maps too.
     flags : bool
@@ -98,6 +103,15 @@ def map_(
     k2prime : float
         Efflux rate of the reference in srtm2, mrtm2 and logan-ref, 1/min; from the data
         by default.
+    window : str
+        Start and end of the window of suvr and suv in minutes, "40,60".
+    dose_mbq : float
+        Injected activity at injection, MBq, for suv; InjectedRadioactivity of the JSON by default.
+    weight_kg : float
+        Of the person, kg, for suv; PatientWeight of the JSON by default, else weight of the
+        study's participants.tsv where participants.json declares its unit.
+    dose_from : str
+        Which field counts when two in the JSON state different activities.
     parent : str
         Model of the parent fraction.
     input_model : str
@@ -119,7 +133,7 @@ def map_(
     """
     import numpy as np
 
-    from ekbom.cli import petprint
+    from ekbom.cli import petprint, petread
     from ekbom.measures.pet import images
     from ekbom.measures.pet.input_fit import fit_input
     from ekbom.measures.pet.io.bids import read_scan
@@ -129,24 +143,27 @@ def map_(
     from ekbom.measures.pet.regional import check_sizes
     from ekbom.measures.pet.regions import tissue_curve
     from ekbom.measures.pet.results import input_meta
-    from ekbom.measures.pet.settings import REFERENCE
+    from ekbom.measures.pet.settings import BLOODLESS
     from ekbom.measures.pet.weights import weights as frame_weights
     from ekbom.nouns import Note
 
     # the regional model is not run; it only says whether blood is needed
-    arterial = any(name not in REFERENCE for name in _words(model))
+    models = _words(model)
+    arterial = any(name not in BLOODLESS for name in models)
+    stand_in = "ma1" if arterial else "suv" if set(models) == {"suv"} else "srtm"
     settings = _settings(
         tstar=tstar if tstar == "auto" else _minutes(tstar),
         vB=vb,
-        model="srtm" if reference is not None and not arterial else "ma1",
+        model=stand_in,
         reference=reference,
+        window=None if window is None else petread.window(window),
         k2prime="auto" if k2prime is None else k2prime,
         parent=parent,
         input=input_model,
         weights=weights,
         maps={
-            "model": _words(model),
-            "outcome": _words(outcome),
+            "model": models,
+            "outcome": _outcomes(models) if outcome is None else _words(outcome),
             "se": se,
             "flags": flags,
             "frame_fwhm": frame_fwhm,
@@ -155,7 +172,11 @@ def map_(
         space={"fwhm": fwhm, "resolution": resolution},
     )
     stem = image.name.removesuffix(".gz").removesuffix(".nii")
-    scan = read_scan([_beside(json, image, stem)])
+    sidecar = _beside(json, image, stem)
+    scan = read_scan([sidecar])
+    given = petread.injected_of(
+        image, sidecar, models, dose_mbq=dose_mbq, weight_kg=weight_kg, dose_from=dose_from
+    )
     files = {"image": [image]}
     if mask is not None:
         files["mask"] = [mask]
@@ -215,7 +236,7 @@ def map_(
     }
     made = images.maps_of(
         dynamic, scan.frames, used, w, settings, regions=regions, tstar={}, meta=meta,
-        reference=None if row is None else regions[row],
+        reference=None if row is None else regions[row], injected=given,
     )  # fmt: skip
     petprint.show_notes([*notes, *made.notes])
     _write(out, stem, made)
@@ -256,6 +277,13 @@ def _beside(json: Path | None, image: Path, stem: str) -> Path:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _outcomes(models: list[str]) -> list[str]:
+    from ekbom.measures.pet.map_settings import MAP_OUTCOMES
+
+    # a model that is not known is refused with the settings
+    return list(dict.fromkeys(MAP_OUTCOMES.get(model, ("VT",))[0] for model in models))
 
 
 def _minutes(text: str) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -73,6 +74,39 @@ def injected(
     assert dose_mbq is not None
     assert weight_kg is not None
     return Injected(dose_mbq, weight_kg, "--dose-MBq", "--weight-kg")
+
+
+def injected_of(
+    image: Path,
+    sidecar: Path,
+    models: Sequence[str],
+    *,
+    dose_mbq: float | None,
+    weight_kg: float | None,
+    dose_from: str | None,
+) -> Injected | None:
+    """Return what SUV of an image divides by: options first, then sidecar and participants."""
+    if "suv" not in models:
+        return None
+    from ekbom.measures.pet.io.dose import injected as read_injected
+    from ekbom.measures.pet.io.dose import weight_beside
+    from ekbom.measures.pet.io.text import read_json
+
+    if dose_mbq is not None and weight_kg is not None:
+        return injected(models, dose_mbq, weight_kg)
+    data = read_json([sidecar])
+    if dose_mbq is not None:
+        data |= {"InjectedRadioactivity": dose_mbq, "InjectedRadioactivityUnits": "MBq"}
+        data.pop("RadionuclideTotalDose", None)
+    weight, weight_from = weight_kg, "--weight-kg"
+    if weight is None:
+        weight, weight_from = weight_beside(image), "participants.tsv"
+    else:
+        data.pop("PatientWeight", None)
+    found = read_injected(
+        data, sidecar, dose_from=dose_from, weight=weight, weight_from=weight_from
+    )
+    return found if dose_mbq is None else replace(found, dose_from="--dose-MBq")
 
 
 def window(text: str) -> list[float]:

@@ -69,7 +69,7 @@ def inputs(unit: Unit, study: Files, settings: PETSettings) -> Inputs:
         "blood.extrapolate": permitted.blood.extrapolate,
         "trust_units": permitted.trust_units,
     }
-    if "suv" in settings.model:
+    if "suv" in (*settings.model, *settings.maps.model):
         extra |= {"weight_kg": _weight(unit, study)}
     if way is None:
         return Inputs(unit, roles, extra)

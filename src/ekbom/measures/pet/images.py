@@ -17,28 +17,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.measures.pet.compartment_maps import map_compartments
+from ekbom.measures.pet.dose import Injected
 from ekbom.measures.pet.flags import MEANINGS, bits
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.image_figures import map_figures
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.io.bids import Scan
 from ekbom.measures.pet.io.image import DynamicImage, read_image
-from ekbom.measures.pet.io.native import ToTemplate, read_native
+from ekbom.measures.pet.io.native import read_native
 from ekbom.measures.pet.map_settings import MAP_OUTCOMES
+from ekbom.measures.pet.map_smoothing import brought, target_grid
+from ekbom.measures.pet.map_smoothing import smoothed as smoothed_map
 from ekbom.measures.pet.parametric import map_voxels
 from ekbom.measures.pet.reference_regional import map_model
 from ekbom.measures.pet.regions import Curves, join
 from ekbom.measures.pet.settings import COMPARTMENT, GRAPHICAL, REFERENCE, PETSettings
 from ekbom.measures.pet.spectral import UNITS
 from ekbom.measures.pet.tstar import choose_tstar
+from ekbom.measures.pet.uptake import map_suv
 from ekbom.measures.pet.voxels import VoxelFit, with_signal
 from ekbom.nouns import Figure, Map, Note
-from ekbom.space import Grid, LabelImage, resample, smooth, template
+from ekbom.space import Grid, LabelImage, resample, smooth
 from ekbom.space.checks import FIELD_OF_VIEW, FIELD_OF_VIEW_NOTE
 from ekbom.space.labels import region_curves
 from ekbom.space.smooth import smoothing_note
-from ekbom.space.template import SPACE
-from ekbom.space.warp import warp
 
 Array = NDArray[np.float64]
 
@@ -48,11 +50,7 @@ OUTCOMES: Mapping[str, str] = {
 }
 
 #: Maps that group questions are asked of, and so are smoothed.
-SMOOTHED = ("VT", "K1", "IRF60", "BPND", "R1", "SUVR")
-
-#: Voxels this many median absolute deviations above the median, or below zero,
-#: do not take part in smoothing: one such voxel would spoil all around it.
-OUTLIER_MAD = 20.0
+SMOOTHED = ("VT", "K1", "IRF60", "BPND", "R1", "SUVR", "SUV")
 
 
 @dataclass(frozen=True)
@@ -146,6 +144,7 @@ def maps_of(
     tstar: Mapping[str, float],
     meta: Mapping[str, Any],
     reference: Array | None = None,
+    injected: Injected | None = None,
 ) -> Maps:
     """Fit every voxel with every model of ``[measures.pet.maps]``.
 
@@ -169,6 +168,8 @@ def maps_of(
         What the sidecars say of scan, blood and input.
     reference : (F,) array, optional
         Curve of the reference region.
+    injected : Injected, optional
+        What SUV divides by.
 
     Returns
     -------
@@ -196,6 +197,10 @@ def maps_of(
             fit = map_model(
                 curves, reference, frames, model, weights, regions, tstar.get(model), settings
             )
+        elif model == "suv":
+            assert injected is not None
+            assert settings.window is not None
+            fit = map_suv(curves, frames, injected, settings.window)
         else:
             assert input is not None
             if model in GRAPHICAL:
@@ -304,7 +309,7 @@ def _published(
     image: DynamicImage, fit: VoxelFit, settings: PETSettings, meta: Mapping[str, Any]
 ) -> tuple[list[Map], list[str]]:
     wanted = [name for name in MAP_OUTCOMES[fit.model] if name in settings.maps.outcome]
-    target = _target(image, settings)
+    target = target_grid(image, settings)
     fwhm = settings.space.fwhm
     changed = fwhm > 0 or target != image.grid or image.way is not None
     said: list[str] = []
@@ -338,9 +343,9 @@ def _published(
         add(f"{stem}_{name}_mimap", values, parameter, fit.units[name], common)
         if smoothed:
             calm, left_out = (
-                _smoothed(values, image, fwhm)
+                smoothed_map(values, image, fwhm)
                 if image.way is None
-                else _brought(values, image, image.way, target, settings)
+                else brought(values, image, image.way, target, settings)
             )
             more = {**common, "SmoothingFWHM": fwhm, "VoxelsLeftOutOfSmoothing": left_out}
             resolution, space = "", image.space
@@ -371,29 +376,6 @@ def _published(
     return maps, said
 
 
-def _smoothed(values: Array, image: DynamicImage, fwhm: float) -> tuple[Array, int]:
-    calm, left_out = _without_odd(values)
-    return smooth(calm, image.grid.voxel_size, fwhm, image.brain_mask, fill=True), left_out
-
-
-def _brought(
-    values: Array, image: DynamicImage, way: ToTemplate, target: Grid, settings: PETSettings
-) -> tuple[Array, int]:
-    """One interpolation through the whole chain, then smoothing inside the template's brain."""
-    calm, left_out = _without_odd(values)
-    calm = warp(
-        calm,
-        image.grid,
-        target,
-        way.transform,
-        interpolation=settings.space.interpolation,
-        mask=image.brain_mask,
-    )
-    brain = np.asarray(template(target.voxel_size[0]).brain)
-    fill = settings.space.fwhm > 0
-    return smooth(calm, target.voxel_size, settings.space.fwhm, brain, fill=fill), left_out
-
-
 def _way_words(image: DynamicImage) -> dict[str, Any]:
     if image.way is None:
         return {}
@@ -402,30 +384,6 @@ def _way_words(image: DynamicImage) -> dict[str, Any]:
         "TransformsFromImageToTemplate": list(image.way.parts),
         "TemplateSpace": image.way.space,
     }
-
-
-def _without_odd(values: Array) -> tuple[Array, int]:
-    there = np.isfinite(values)
-    good = values[there & (np.nan_to_num(values) >= 0)]
-    middle = float(np.median(good)) if good.size else 0.0
-    limit = middle + OUTLIER_MAD * float(np.median(np.abs(good - middle))) if good.size else 0.0
-    with np.errstate(invalid="ignore"):
-        odd = there & ((values < 0) | (values > limit))
-    return np.where(odd, np.nan, values), int(odd.sum())
-
-
-def _target(image: DynamicImage, settings: PETSettings) -> Grid:
-    resolution = settings.space.resolution
-    if image.way is not None:
-        return template(2.0 if resolution is None else resolution).grid
-    if resolution is None:
-        return image.grid
-    grid = (
-        template(resolution).grid
-        if image.space == SPACE
-        else image.grid.with_resolution(resolution)
-    )
-    return image.grid if grid == image.grid else grid
 
 
 def _map(

@@ -10,7 +10,7 @@ from ekbom.space.settings import SpaceSettings as SpaceSettings
 
 #: Models that are fitted to every voxel.
 MapModel = Literal[
-    "logan", "ma1", "spectral", "1tcm", "2tcm", "srtm", "srtm2", "mrtm2", "logan-ref", "suvr"
+    "logan", "ma1", "spectral", "1tcm", "2tcm", "srtm", "srtm2", "mrtm2", "logan-ref", "suvr", "suv"
 ]
 
 #: Outcomes of each model that can be a map.
@@ -25,6 +25,7 @@ MAP_OUTCOMES: dict[str, tuple[str, ...]] = {
     "mrtm2": ("BPND", "R1", "k2", "k2a"),
     "logan-ref": ("BPND",),
     "suvr": ("SUVR",),
+    "suv": ("SUV",),
 }
 
 

@@ -34,6 +34,7 @@ _MODELS = {
     "mrtm2": "the multilinear reference tissue model MRTM2 (Ichise et al. 2003)",
     "logan-ref": "Logan graphical analysis with reference region (Logan et al. 1996)",
     "suvr": "the ratio of uptake to the reference region (SUVR)",
+    "suv": "the standardised uptake value (SUV)",
 }
 
 

@@ -143,10 +143,10 @@ class PETMeasure:
         row = find_reference(labels, chosen, curves[0].source)
         if row is not None:
             notes += reference_notes(labels[row], chosen.tracer or scan.tracer)
+        given = _injected(inputs, chosen)
         regional = fit_regions(
-            values, labels, reference, scan.frames, fitted, chosen,
-            injected=_injected(inputs, chosen),
-        )  # fmt: skip
+            values, labels, reference, scan.frames, fitted, chosen, injected=given
+        )
         notes += regional.notes
 
         permissions = [note.text for note in notes if note.permission]
@@ -164,6 +164,7 @@ class PETMeasure:
             tstar=regional.tstar,
             meta=meta,
             reference=regional.reference,
+            injected=given,
         )
         notes += voxels.notes
         parts: list[Table] = []
@@ -260,7 +261,7 @@ def _read_curves(inputs: Inputs, scan: Scan, settings: PETSettings) -> list[Curv
 
 
 def _injected(inputs: Inputs, settings: PETSettings) -> Injected | None:
-    if "suv" not in settings.model:
+    if "suv" not in (*settings.model, *settings.maps.model):
         return None
     files = inputs.files["pet_json"]
     weight = inputs.extra.get("weight_kg")

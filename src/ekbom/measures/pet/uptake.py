@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from ekbom.errors import Refused
 from ekbom.measures.pet.dose import Injected
 from ekbom.measures.pet.fit import KineticFit
-from ekbom.measures.pet.flags import FlagList
+from ekbom.measures.pet.flags import FlagList, bits
 from ekbom.measures.pet.frames import Frames
+from ekbom.measures.pet.voxels import VoxelFit, with_signal
 
 Array = NDArray[np.float64]
 
@@ -150,13 +151,49 @@ def fit_suv(
         "model": "suv",
         "vB": 0.0,
         "n_frames": int((weights > 0).sum()),
+        **_divided_by(given, window),
+    }
+    return KineticFit(
+        "suv", labels, {"SUV": ratio}, {"SUV": none}, {"SUV": "g/mL"}, none, none, 1, 0,
+        found.tuples(), np.full(values.shape, np.nan), weights, meta,
+    )  # fmt: skip
+
+
+def map_suv(
+    curves: Array, frames: Frames, given: Injected, window: tuple[float, float]
+) -> VoxelFit:
+    """Return SUV of every voxel.
+
+    Parameters
+    ----------
+    curves : (V, F) array
+        kBq/mL decay-corrected to injection.
+    frames : Frames
+    given : Injected
+    window : (float, float)
+        Minutes.
+
+    Returns
+    -------
+    VoxelFit
+        ``SUV`` in g/mL, without standard error; NaN and ``no_data`` without signal.
+    """
+    y = np.asarray(curves, dtype=np.float64)
+    good = with_signal(y)
+    ratio = np.full(len(y), np.nan)
+    ratio[good] = suv(y[good], frames, window, dose=given.dose, weight=given.weight)
+    flags = np.where(good, 0, bits(["no_data"])).astype(np.int16)
+    meta = {**_divided_by(given, window), "NoSignalVoxels": int((~good).sum())}
+    return VoxelFit(
+        "suv", {"SUV": ratio}, {}, {"SUV": "g/mL"}, np.full(len(y), np.nan), flags, meta
+    )
+
+
+def _divided_by(given: Injected, window: tuple[float, float]) -> dict[str, Any]:
+    return {
         "window_min": list(window),
         "dose_MBq": given.dose,
         "dose_from": given.dose_from,
         "weight_kg": given.weight,
         "weight_from": given.weight_from,
     }
-    return KineticFit(
-        "suv", labels, {"SUV": ratio}, {"SUV": none}, {"SUV": "g/mL"}, none, none, 1, 0,
-        found.tuples(), np.full(values.shape, np.nan), weights, meta,
-    )  # fmt: skip

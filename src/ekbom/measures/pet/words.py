@@ -153,7 +153,7 @@ def methods(settings: PETSettings) -> str:
         )
     if "spectral" in settings.model:
         said.append(_spectral_words(settings))
-    if "suv" in settings.model and settings.window is not None:
+    if "suv" in (*settings.model, *settings.maps.model) and settings.window is not None:
         low, high = settings.window
         said.append(
             f"SUV was the mean from {low:g} to {high:g} min over injected activity per body weight."

@@ -59,3 +59,25 @@ def test_reference_maps_without_blood(root) -> None:
     np.testing.assert_allclose(1 + found["logan-ref", "BPND"].values[left], 0.5, rtol=0.1)
     assert found["srtm", "BPND"].meta["BloodSource"].startswith("none")
     assert "halves:right" in words
+
+
+def test_suv_maps_of_a_plan_stand_beside_models_without_suv(tmp_path) -> None:
+    dose = {
+        "InjectedRadioactivity": 200, "InjectedRadioactivityUnits": "MBq", "PatientWeight": 80.0
+    }  # fmt: skip
+    tiny.write(tmp_path, sidecar=tiny.pet_json(**dose))
+    found, words = maps(
+        tmp_path,
+        model=["ma1"],
+        tstar=30,
+        window=[40, 60],
+        maps={"model": ["suv"], "outcome": ["SUV"]},
+    )
+    image = found["suv", "SUV"]
+    inside = (tiny.truth.FRAMES.start >= 40) & (tiny.truth.FRAMES.end <= 60)
+    length = tiny.truth.FRAMES.duration[inside]
+    right = tiny.labels() == 2
+    mean = (tiny.image()[right][:, inside] * length).sum(axis=-1) / length.sum()
+    np.testing.assert_allclose(image.values[right], mean / (200 / 80), rtol=1e-3)
+    assert (image.unit, image.meta["ModelSettings"]["weight_from"]) == ("g/mL", "PatientWeight")
+    assert "SUV was the mean from 40 to 60 min" in words

@@ -7,15 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.dose import Injected
 from ekbom.measures.pet.io import units
+from ekbom.measures.pet.io.text import read_json
 
 #: Fields that may hold the injected activity.
 DOSES = ("InjectedRadioactivity", "RadionuclideTotalDose")
 #: Share by which the two may differ without a word.
 TOLERANCE = 0.02
+# Folders of a scan that may lie inside the study's: pet, ses, sub.
+_ABOVE = 4
 # kg for one of the declared units
 _KILOGRAMS = {"kg": 1.0, "kilogram": 1.0, "kilograms": 1.0, "g": 1e-3, "lb": 0.45359237}
 
@@ -120,3 +124,33 @@ def declared_weight(row: Mapping[str, Any], description: Mapping[str, Any]) -> f
     except (KeyError, TypeError, ValueError):
         return None
     return value * factor if factor is not None and np.isfinite(value) else None
+
+
+def weight_beside(image: Path) -> float | None:
+    """Return the weight of the person of a scan that lies in a BIDS study, in kg.
+
+    Parameters
+    ----------
+    image : Path
+        Whose name begins with ``sub-``.
+
+    Returns
+    -------
+    float or None
+        Of ``participants.tsv`` in a folder above; ``None`` without one, without a row, or
+        when its unit is not declared.
+    """
+    person = image.name.partition("_")[0]
+    for folder in list(image.absolute().parents)[:_ABOVE]:
+        table = folder / "participants.tsv"
+        if not table.is_file():
+            continue
+        rows = pd.read_csv(table, sep="\t", dtype=str, na_values="n/a")
+        if "participant_id" not in rows:
+            return None
+        rows = rows[rows["participant_id"] == person]
+        described = folder / "participants.json"
+        about = read_json([described]) if described.is_file() else {}
+        row = {str(name): value for name, value in rows.iloc[0].items()} if len(rows) else {}
+        return declared_weight(row, about)
+    return None
