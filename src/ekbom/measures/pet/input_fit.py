@@ -25,6 +25,7 @@ from ekbom.measures.pet.blood import SHORT_SHARE, BloodData, short_by
 from ekbom.measures.pet.feng import feng
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
+from ekbom.measures.pet.input_tables import parent_table, plasma_table
 from ekbom.measures.pet.parent import ParentFit
 from ekbom.measures.pet.plasma import Curve
 from ekbom.nouns import Note
@@ -214,8 +215,8 @@ def fit_input(
         samples_t=samples_t,
         samples=samples,
         blood=blood,
-        table=_plasma_table(candidates, wanted, end),
-        parent_table=_parent_table(parent_fits, chosen),
+        table=plasma_table(candidates, wanted, end),
+        parent_table=parent_table(parent_fits, chosen),
         extrapolated_share=float(share),
         covers_end=covers_end,
         notes=tuple(notes),
@@ -405,58 +406,3 @@ def fit_curve(
     if name == "triexp":
         return plasma_models.triexponential(time, values, end, start=start)
     return feng(time, values, end, infusion=name == "feng_infusion", start=start)
-
-
-def _plasma_table(candidates: Mapping[str, Curve], wanted: str, end: float) -> pd.DataFrame:
-    chosen = candidates[wanted].auc(0.0, end)
-    rows = []
-    for name, curve in candidates.items():
-        area = curve.auc(0.0, end)
-        rows.append(
-            {
-                "model": name,
-                "chosen": name == wanted,
-                "n_free": curve.n_free,
-                "rss": curve.rss,
-                "aicc": curve.aicc,
-                "auc": area,
-                "auc_difference_percent": 100 * (area / chosen - 1) if chosen > 0 else np.nan,
-                "peak": float(curve.values.max()),
-                "parameters": _words(curve.params),
-                "flags": ";".join(curve.flags) or "n/a",
-            }
-        )
-    return pd.DataFrame(rows)
-
-
-def _parent_table(fits: list[ParentFit], chosen: ParentFit | None) -> pd.DataFrame:
-    rows = [
-        {
-            "model": fit.model,
-            "chosen": fit is chosen,
-            "n_samples": fit.n_samples,
-            "n_free": fit.n_free,
-            "rss": fit.rss,
-            "aicc": fit.aicc,
-            "loo_rmse": fit.loo_rmse,
-            "parameters": _words(fit.params),
-            "se": _words(fit.se),
-        }
-        for fit in fits
-    ]
-    names = (
-        "model",
-        "chosen",
-        "n_samples",
-        "n_free",
-        "rss",
-        "aicc",
-        "loo_rmse",
-        "parameters",
-        "se",
-    )
-    return pd.DataFrame(rows, columns=list(names))
-
-
-def _words(params: Mapping[str, float]) -> str:
-    return " ".join(f"{name}={value:.6g}" for name, value in params.items()) or "n/a"
