@@ -13,6 +13,8 @@ from ekbom.validate import pet
 from ekbom.validate.kept import OTHER_CODE, once
 from ekbom.validate.result import Check
 
+SMALL = {"fits": 20, "seed": 2, "tracers": ("raclopride",), "noise": (3.0,)}
+
 
 def test_every_gate_holds_on_a_small_run() -> None:
     checks = pet.validate_pet(fits=60, tracers=("carfentanil", "fallypride"), noise=(1.0, 6.0))
@@ -31,24 +33,31 @@ def test_every_gate_holds_on_a_small_run() -> None:
     assert flagged.value > 0.9
 
 
-def test_the_same_seed_gives_the_same_numbers() -> None:
-    a, b, c = (
-        pet.validate_pet(fits=20, seed=s, tracers=("raclopride",), noise=(3.0,)) for s in (2, 2, 3)
-    )
-    assert [x.value for x in a] == [x.value for x in b]
-    assert [x.value for x in a] != [x.value for x in c]
-
-
-def test_finished_parts_are_read_not_made_again(tmp_path, monkeypatch) -> None:
-    given = {"fits": 10, "tracers": ("raclopride",), "noise": (3.0,), "kept": tmp_path}
+@pytest.fixture(scope="module")
+def small(tmp_path_factory):
+    """A small run and the folder of its parts."""
+    folder = tmp_path_factory.mktemp("parts")
     told: list[str] = []
-    first = pet.validate_pet(**given, tell=told.append)
-    assert len(told) == len(list(tmp_path.glob("*.json")))
-    (tmp_path / next(f.name for f in tmp_path.glob("*.json") if "own" in f.name)).unlink()
+    return pet.validate_pet(**SMALL, kept=folder, tell=told.append), folder, told
+
+
+def test_the_same_seed_gives_the_same_numbers(small) -> None:
+    again = pet.validate_pet(**SMALL)
+    assert [x.value for x in again] == [x.value for x in small[0]]
+    truth = pet.truth_of("raclopride")
+    own, other = (pet._own(truth, 3.0, 20, seed) for seed in (2, 3))
+    assert {c.name: c.value for c in own}.items() <= {c.name: c.value for c in again}.items()
+    assert [x.value for x in own] != [x.value for x in other]
+
+
+def test_finished_parts_are_read_not_made_again(small, monkeypatch) -> None:
+    first, folder, told = small
+    assert len(told) == len(list(folder.glob("*.json")))
+    next(f for f in folder.glob("*.json") if "own" in f.name).unlink()
     asked = []
     monkeypatch.setattr(pet, "_own", lambda *_: asked.append("own") or [])
     monkeypatch.setattr(pet, "_other", lambda *_: asked.append("other") or [])
-    again = pet.validate_pet(**given)
+    again = pet.validate_pet(**SMALL, kept=folder)
     assert asked == ["own"]
     rest = [(c.name, c.value) for c in again]
     assert rest == [(c.name, c.value) for c in first if (c.name, c.value) in rest]
@@ -67,7 +76,7 @@ def test_a_part_of_other_code_is_used_and_says_so(tmp_path) -> None:
     assert b.note == OTHER_CODE
 
 
-@pytest.mark.parametrize("fault", ["errors too small", "biased"])
+@pytest.mark.parametrize("fault", ["interval too narrow", "biased"])
 def test_a_fault_fails_its_gate(monkeypatch: pytest.MonkeyPatch, fault: str) -> None:
     right = pet.fit
 
@@ -75,10 +84,11 @@ def test_a_fault_fails_its_gate(monkeypatch: pytest.MonkeyPatch, fault: str) -> 
         done = right(*args, **given)
         if fault == "biased":
             return replace(done, params={**done.params, "VT": 1.05 * done.params["VT"]})
-        return replace(done, se={name: 0.4 * one for name, one in done.se.items()})
+        # limits where RSS has risen by a tenth of what it should
+        return replace(done, profile=replace(done.profile, df=10 * done.profile.df))
 
     monkeypatch.setattr(pet, "fit", wrong)
-    checks = pet.validate_pet(fits=60, tracers=("carfentanil",), noise=(1.0,))
+    checks = pet._own(pet.truth_of("carfentanil"), 1.0, 60, 1)
     failed = {c.name for c in checks if not c.passed}
     assert any("2tcm, 1 %" in name for name in failed)
     assert not any("srtm" in name for name in failed)
