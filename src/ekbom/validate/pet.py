@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ekbom.measures.pet.fit import KineticFit, fit
+from ekbom.measures.pet.fit import fit
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.reference import fit_reference
 from ekbom.measures.pet.simulate import forward
 from ekbom.measures.pet.spectral import spectral, spectral_basis
@@ -184,10 +185,7 @@ def _checks(
     gated: bool,
 ) -> list[Check]:
     stem = f"{truth.name} {model}, {percent:g} %"
-    lower, upper = done.interval(parameter)
-    with np.errstate(invalid="ignore"):
-        inside = (lower <= value) & (value <= upper)
-    share = float(inside.mean())
+    share = float(done.holds(parameter, value).mean())
     low, high = binomial_gate(fits, 0.95)
     regional = percent <= 1.0
     flagged = float(np.mean([bool(flags) for flags in done.flags]))

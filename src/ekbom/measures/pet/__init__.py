@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ekbom.measures.pet.blood import BloodData
     from ekbom.measures.pet.delay import Delay, fit_delay
-    from ekbom.measures.pet.fit import KineticFit, fit
+    from ekbom.measures.pet.fit import fit
     from ekbom.measures.pet.frames import Frames
     from ekbom.measures.pet.input import InputFunction
     from ekbom.measures.pet.input_fit import InputFit, fit_input
+    from ekbom.measures.pet.kinetic import KineticFit
     from ekbom.measures.pet.parametric import map_voxels
     from ekbom.measures.pet.reference import fit_reference
     from ekbom.measures.pet.reference_maps import map_reference
@@ -36,7 +37,7 @@ _HOME = {
     "Frames": "frames",
     "InputFit": "input_fit",
     "InputFunction": "input",
-    "KineticFit": "fit",
+    "KineticFit": "kinetic",
     "TStar": "tstar",
     "Tracer": "tracers",
     "bootstrap": "uncertainty",

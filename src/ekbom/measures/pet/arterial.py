@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ekbom.measures.pet.fit import KineticFit, fit
+from ekbom.measures.pet.fit import fit
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.settings import PETSettings
 from ekbom.measures.pet.spectral_regional import fit_spectral
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.special import stdtrit
 
 from ekbom.errors import Refused
 from ekbom.measures.pet import compartment, graphical
@@ -18,6 +16,7 @@ from ekbom.measures.pet.convolve import SHORT_SHARE, Grid, make_grid
 from ekbom.measures.pet.flags import CV_HIGH, EXTRAPOLATED, K4_SMALL, FlagList
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.outcomes import outcomes
 from ekbom.measures.pet.profile import Profile
 from ekbom.measures.pet.select import aicc
@@ -45,93 +44,6 @@ UNITS = {
 
 #: Frames start this much (min) before t* at most: seconds / 60 are not exact.
 _TSTAR_TOLERANCE = 1e-6
-
-
-@dataclass(frozen=True, eq=False)
-class KineticFit:
-    """N curves fitted by one model.
-
-    Attributes
-    ----------
-    model : str
-    names : tuple of str
-        N regions.
-    params, se : mapping of str to (N,) array
-        Estimates and standard errors (NaN where not estimated).
-    units : mapping of str to str
-    rss, aicc : (N,) array
-        Weighted residual sum of squares and criterion, on the axis the model fits.
-    n_free : int
-        Parameters estimated for each curve.
-    df : int
-        Frames used less ``n_free``.
-    flags : tuple of tuple of str
-        Words of :mod:`ekbom.measures.pet.flags`.
-    fitted : (N, F) array
-        kBq/mL on the axis of the data; NaN for frames before t*.
-    weights : (F,) array
-    meta : mapping
-        What was asked for and used, JSON-serialisable.
-    se_kind : {"se", "se_regression"}
-        ``se_regression`` is known to be optimistic: both axes share noise.
-    cov : (N, 5, 5) array or None
-        Compartments: of theta1, theta2, phi1, phi2, vB.
-    extra : mapping of str to (N,) or (N, F) array
-        ``extrapolated_share`` of V_T (compartments); ``guessed_share`` of the
-        tissue integral that lies in gaps and ``residual_ratio`` (graphical).
-    profile : Profile or None
-        What the limits of V_T are found from (compartments with V_T).
-    """
-
-    model: str
-    names: tuple[str, ...]
-    params: Mapping[str, Array]
-    se: Mapping[str, Array]
-    units: Mapping[str, str]
-    rss: Array
-    aicc: Array
-    n_free: int
-    df: int
-    flags: tuple[tuple[str, ...], ...]
-    fitted: Array
-    weights: Array
-    meta: Mapping[str, Any]
-    se_kind: Literal["se", "se_regression"] = "se"
-    cov: Array | None = None
-    extra: Mapping[str, Array] = field(default_factory=dict)
-    profile: Profile | None = None
-
-    @property
-    def outcome(self) -> str:
-        """The main outcome: VT, Ki of irreversible models, BPND, SUVR or SUV without blood."""
-        return next(name for name in ("Ki", "VT", "BPND", "SUVR", "SUV") if name in self.params)
-
-    def interval(self, name: str, level: float = 0.95) -> tuple[Array, Array]:
-        """Return limits of a parameter.
-
-        Parameters
-        ----------
-        name : str
-        level : float
-            Of confidence.
-
-        Returns
-        -------
-        lower, upper : (N,) array
-            V_T of compartments: of the profile likelihood (some milliseconds a curve); ``inf``
-            where the scan does not bound it. Others: the standard error times the quantile of t.
-        """
-        if name == "VT" and self.profile is not None:
-            return self.profile.interval(level)
-        reach = float(stdtrit(self.df, 0.5 + level / 2)) if self.df > 0 else math.nan
-        half = reach * self.se[name]
-        return self.params[name] - half, self.params[name] + half
-
-    def cv(self, name: str | None = None) -> Array:
-        """Return 100 SE/estimate of a parameter (the main outcome by default), per cent."""
-        name = name or self.outcome
-        with np.errstate(divide="ignore", invalid="ignore"):
-            return np.asarray(100 * self.se[name] / np.abs(self.params[name]))
 
 
 def fit(

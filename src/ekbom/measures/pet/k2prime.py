@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from ekbom.errors import Refused
 
 if TYPE_CHECKING:
-    from ekbom.measures.pet.fit import KineticFit
+    from ekbom.measures.pet.kinetic import KineticFit
 
 #: BP_ND above which a curve takes part.
 BINDING = 0.5

@@ -94,6 +94,28 @@ class Profile:
             lower[n], upper[n] = self._of_curve(int(n), reach)
         return lower, upper
 
+    def holds(self, VT: float, level: float = 0.95) -> NDArray[np.bool_]:
+        """Tell which intervals hold a value, in a fraction of the time of finding their limits.
+
+        Parameters
+        ----------
+        VT : float
+            mL/cm3, above 0.
+        level : float
+            Of confidence.
+
+        Returns
+        -------
+        (N,) array of bool
+            False where there is no fit.
+        """
+        inside = np.zeros(self.VT.size, dtype=bool)
+        if self.df > 0:
+            rise = float(stdtrit(self.df, 0.5 + level / 2)) ** 2 / self.df
+            for n in np.flatnonzero(np.isfinite(self.VT) & (self.VT > 0) & np.isfinite(self.rss)):
+                inside[n] = self._least(int(n))(VT)[0] <= self.rss[n] * (1 + rise)
+        return inside
+
     @cached_property
     def _table(self) -> tuple[Array, Array, Array, Array, Array, Array]:
         """What does not depend on the curve nor on V_T: rates, weights, table, products."""

@@ -29,10 +29,11 @@ from ekbom.errors import Refused
 from ekbom.measures.pet import _srtm, frtm, multilinear, uptake
 from ekbom.measures.pet._threads import share_rows
 from ekbom.measures.pet.convolve import Grid, running_input
-from ekbom.measures.pet.fit import KineticFit, checked_curves, first_frame, mean_curve
+from ekbom.measures.pet.fit import checked_curves, first_frame, mean_curve
 from ekbom.measures.pet.flags import CV_HIGH, FlagList
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.k2prime import k2prime_of
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.lift import Lift, lift
 from ekbom.measures.pet.reference_basis import k2a_table, searched
 from ekbom.measures.pet.select import aicc

@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ekbom.errors import Refused
-from ekbom.measures.pet.fit import KineticFit
 from ekbom.measures.pet.frames import Frames
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.reference import LINEAR, fit_reference
 from ekbom.measures.pet.reference_maps import map_reference
 from ekbom.measures.pet.settings import REFERENCE, PETSettings

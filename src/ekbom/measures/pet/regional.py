@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 from ekbom.errors import Refused
 from ekbom.measures.pet.arterial import fit_arterial
 from ekbom.measures.pet.dose import Injected
-from ekbom.measures.pet.fit import KineticFit, first_frame
+from ekbom.measures.pet.fit import first_frame
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
 from ekbom.measures.pet.input_fit import InputFit
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.reference_regional import find_reference, fit_models
 from ekbom.measures.pet.settings import GRAPHICAL, REFERENCE, PETSettings
 from ekbom.measures.pet.tstar import TStar, choose_tstar

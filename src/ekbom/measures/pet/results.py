@@ -12,9 +12,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ekbom.measures.pet import select
-from ekbom.measures.pet.fit import KineticFit
 from ekbom.measures.pet.input_fit import InputFit
 from ekbom.measures.pet.io.bids import Scan
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.regional import Regional
 from ekbom.measures.pet.regions import Curves
 from ekbom.measures.pet.settings import COMPARTMENT, REFERENCE
@@ -124,7 +124,7 @@ def scores(fit: KineticFit, labels: Sequence[str], keep: Sequence[str] = ()) -> 
     Returns
     -------
     list of Score
-        With 95 % intervals, as of :meth:`~ekbom.measures.pet.fit.KineticFit.interval`.
+        With 95 % intervals, as of :meth:`~ekbom.measures.pet.kinetic.KineticFit.interval`.
     """
     found: list[Score] = []
     for parameter in OUTCOMES:

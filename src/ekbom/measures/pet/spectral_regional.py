@@ -12,10 +12,11 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ekbom.measures.pet import flags as flag_words
-from ekbom.measures.pet.fit import KineticFit, checked_curves
+from ekbom.measures.pet.fit import checked_curves
 from ekbom.measures.pet.flags import CV_HIGH, FlagList
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.nnls import nnls
 from ekbom.measures.pet.spectral import SpectralBasis, spectral, spectral_basis
 from ekbom.measures.pet.weights import weights as frame_weights

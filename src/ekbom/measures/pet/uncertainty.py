@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ekbom.errors import Refused
-from ekbom.measures.pet.fit import KineticFit, fit
+from ekbom.measures.pet.fit import fit
 from ekbom.measures.pet.frames import Frames
 from ekbom.measures.pet.input import InputFunction
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.weights import weights as frame_weights
 
 Array = NDArray[np.float64]

@@ -9,9 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.dose import Injected
-from ekbom.measures.pet.fit import KineticFit
 from ekbom.measures.pet.flags import FlagList, bits
 from ekbom.measures.pet.frames import Frames
+from ekbom.measures.pet.kinetic import KineticFit
 from ekbom.measures.pet.voxels import VoxelFit, with_signal
 
 Array = NDArray[np.float64]

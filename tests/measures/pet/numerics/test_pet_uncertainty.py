@@ -31,8 +31,7 @@ def test_standard_errors_are_the_spread(truth):
     for name in found.params:
         spread = found.params[name].std(ddof=1)
         assert np.median(found.se[name]) == pytest.approx(spread, rel=0.15), name
-    low, high = found.interval("VT")
-    covered = int(((low <= VT(params)) & (VT(params) <= high)).sum())
+    covered = int(found.holds("VT", VT(params)).sum())
     # 99.9 % range of a binomial at 95 %
     assert 364 <= covered <= 393
     assert np.median(found.params["VT"]) == pytest.approx(VT(params), rel=0.01)
@@ -124,6 +123,21 @@ def test_limits_are_where_an_independent_search_finds_the_residuals_of_the_quant
         found.interval("K1")[1][0]
         == found.params["K1"][0] + stdtrit(found.df, 0.975) * found.se["K1"][0]
     )
+
+
+@pytest.mark.parametrize("cv", [0.01, 0.05])
+def test_an_interval_ends_where_it_stops_holding(cv):
+    clean, tacs, frames, given = _cell("diprenorphine", cv, n=25)
+    found = fit(tacs, frames, given, model="2tcm", weight_reference=clean)
+    for name in ("VT", "K1"):
+        low, high = found.interval(name, 0.9)
+        middle = found.params[name]
+        for part, inside in ((0.98, True), (1.02, False)):
+            ends = middle + part * (low - middle), middle + part * (high - middle)
+            for i, row in enumerate(zip(*ends, strict=True)):
+                for value in row:
+                    if np.isfinite(value):
+                        assert bool(found.holds(name, value, 0.9)[i]) is inside
 
 
 def test_an_interval_holds_what_was_not_fitted_and_what_has_no_noise():
