@@ -458,6 +458,10 @@ def test_voxels(study: Path, out: Path, plan: WriteInPlan) -> None:
     stem = "space-MNI152NLin2009aSym_desc-parts_dseg"
     nib.save(nib.Nifti1Image(labels, np.diag([2.0, 2, 2, 1])), folder / f"{stem}.nii.gz")
     (folder / f"{stem}.tsv").write_text("index\tname\n1\tlow\n2\thigh\n")
+    own = study / "atlases"
+    own.mkdir()
+    nib.save(nib.Nifti1Image(labels, np.diag([2.0, 2, 2, 1])), own / "AAL3v1.nii.gz")
+    (own / "AAL3v1.nii.txt").write_text("1 Left_One 2001\n2 Right_One 2002\n")
     summary = go(
         study,
         out,
@@ -471,10 +475,22 @@ over = "voxels"
 model = "~ session + participant"
 test = "session: two - one"
 inference = { method = "max-t", permutations = 50, forming_p = 0.5 }
+[questions.named]
+outcome = "fake.VT"
+over = "voxels"
+segmentation = "atlases/AAL3v1.nii.gz"
+model = "~ session + participant"
+test = "session: two - one"
+inference = { method = "max-t", permutations = 50, forming_p = 0.5 }
 """
         ),
     )
     assert summary.exit_code == 0, [a.refused for a in summary.answers]
+    peaks = table(out / "group/question-named/desc-sessionTwoMinusOne_peaks.tsv")
+    assert set(peaks["label"].dropna()) <= {"Left_One", "Right_One"}
+    assert peaks["label"].notna().any()
+    told = json.dumps(answer(out, "named"))
+    assert "AAL3 is in the space MNIColin27, the maps are in MNI152NLin2009aSym" in told
     folder = out / "group/question-map"
     found = folder / ("space-MNI152NLin2009aSym_desc-sessionTwoMinusOne_stat-t_statmap.nii.gz")
     t = np.asanyarray(nib.load(found).dataobj)

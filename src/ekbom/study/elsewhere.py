@@ -15,11 +15,12 @@ import numpy as np
 
 from ekbom.errors import Refused
 from ekbom.inference import Answer, Settings, answer_voxels
+from ekbom.space.atlas import atlas, atlas_files
 from ekbom.space.io import read_mask, read_stack
-from ekbom.space.labels_io import read_labels
 from ekbom.study import names
 from ekbom.study.chunks import Chunks
 from ekbom.study.files import canonical, json_bytes, plain, sha256, tsv_bytes, write_bytes
+from ekbom.study.named import namer, told_space
 from ekbom.study.products import made_by, map_bytes, map_sidecar, table_sidecar
 from ekbom.study.readers import read_text, read_tsv
 from ekbom.study.store import Store, code_of, key_of
@@ -138,7 +139,8 @@ def infer(
     stack = read_stack(paths, asked.mask)
     volumes = _volumes(settings, asked.listed.parent, stack)
     inputs = {str(p.name): sha256(p) for p in paths}
-    extra = [asked.mask, asked.labels]
+    labels = None if asked.labels is None else atlas_files(asked.labels)[0]
+    extra = [asked.mask, labels]
     inputs |= {p.name: sha256(p) for p in extra if p is not None}
     parts = {
         "step": "infer",
@@ -149,13 +151,7 @@ def infer(
         "maps": hashlib.sha256(canonical(sorted(inputs.items()))).hexdigest(),
     }
     chunks = Chunks(Store(out).root / "chunks" / key_of(parts))
-    label = None
-    if asked.labels is not None:
-        named = read_labels(asked.labels)
-
-        def label(x: float, y: float, z: float) -> str:
-            return named.at(np.array([x, y, z])).name
-
+    label = None if labels is None else namer(atlas(labels))
     answer = answer_voxels(
         np.asarray(stack.values),
         stack.mask,
@@ -173,6 +169,7 @@ def infer(
         kept=chunks,
         tell=tell,
     )
+    answer = told_space(answer, labels, asked.space)
     made = made_by("infer", key_of(parts), inputs)
     for name, data in _content(asked, answer, made).items():
         write_bytes(out / name, data)

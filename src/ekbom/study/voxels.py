@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,12 +14,13 @@ import numpy as np
 from ekbom.errors import Refused
 from ekbom.inference import Answer, Settings
 from ekbom.nouns import Unit
+from ekbom.space.atlas import atlas
 from ekbom.space.grid import Grid
 from ekbom.space.image import Volume
 from ekbom.space.io import read_mask, read_stack
-from ekbom.space.labels_io import read_labels
 from ekbom.study.files import canonical, sha256
 from ekbom.study.index import Study
+from ekbom.study.named import labels_digest, labels_for, namer, told_space
 from ekbom.study.outcomes import Outcome
 from ekbom.study.participants import Measurements
 from ekbom.study.question import Question
@@ -60,7 +61,7 @@ class Maps:
         ]
         parts += [None if self.mask is None else sha256(self.mask)]
         if self.labels is not None:
-            parts += [sha256(self.labels), sha256(_table(self.labels))]
+            parts += labels_digest(self.labels)
         parts += [[name, sha256(path)] for name, path in sorted(self.volumes.items())]
         return hashlib.sha256(canonical(parts)).hexdigest()
 
@@ -143,7 +144,8 @@ def gather(
         if "mask" in one
     }
     mask = None if question.mask is None else _image(question.mask, "mask", study)
-    return Maps(outcome, files, space, mask, _labels(question, space, study), volumes)
+    labels = labels_for(question.segmentation, space, study)
+    return Maps(outcome, files, space, mask, labels, volumes)
 
 
 def ask(
@@ -183,18 +185,19 @@ def ask(
     from ekbom.inference.voxels import answer_voxels
     from ekbom.study.kinds import ask_of
 
+    named = None if maps.labels is None else namer(atlas(maps.labels))
     if question.kind != "effect":
         stack = read_stack([maps.files[unit].path for unit in rows.units], maps.mask)
-        named = None if maps.labels is None else _namer(maps.labels)
         place = Place(stack.mask, stack.affine, maps.space, named)
-        return answer_kind(
+        other = answer_kind(
             ask_of(question), np.asarray(stack.values), (), maps.outcome.unit, rows.table,
             settings, maps.outcome.name, grid=place, asked_as=question.outcome,
             workers=min(os.cpu_count() or 1, 16),
         )  # fmt: skip
+        return told_space(other, maps.labels, maps.space)
     volumes = {name: read_mask(path) for name, path in maps.volumes.items()}
     stack = read_stack([maps.files[unit].path for unit in rows.units], maps.mask)
-    return answer_voxels(
+    answer = answer_voxels(
         np.asarray(stack.values),
         stack.mask,
         stack.affine,
@@ -203,7 +206,7 @@ def ask(
         str(question.model),
         str(question.test),
         settings,
-        label=None if maps.labels is None else _namer(maps.labels),
+        label=named,
         space=maps.space,
         outcome=maps.outcome.name,
         workers=min(os.cpu_count() or 1, 16),  # each holds some 30 MB
@@ -213,6 +216,7 @@ def ask(
         },
         kept=kept,
     )
+    return told_space(answer, maps.labels, maps.space)
 
 
 def _on(grid: Grid, volume: Volume, path: Path) -> np.ndarray:
@@ -228,15 +232,6 @@ def _on(grid: Grid, volume: Volume, path: Path) -> np.ndarray:
             mend="bring it to the grid of the maps, or give a sphere or a box",
         )
     return volume.values
-
-
-def _namer(path: Path) -> Callable[[float, float, float], str]:
-    labels = read_labels(path)
-
-    def name(x: float, y: float, z: float) -> str:
-        return labels.at(np.array([x, y, z])).name
-
-    return name
 
 
 def _one(key: str, asked: str | None, there: Sequence[str]) -> str:
@@ -268,28 +263,3 @@ def _image(name: str, field: str, study: Study) -> Path:
             mend="correct the path",
         )
     return path
-
-
-def _labels(question: Question, space: str, study: Study) -> Path | None:
-    """A label image of the study in the space of the maps; one of all people first."""
-    hits = [
-        file
-        for extension in (".nii.gz", ".nii")
-        for file in study.find(suffix="dseg", extension=extension)
-        if file.entities.get("space", file.entities.get("tpl")) == space
-        and file.scope != "truth"
-        and _table(file.path).is_file()
-    ]
-    if question.segmentation is not None:
-        hits = [
-            file
-            for file in hits
-            if question.segmentation in (file.entities.get(k) for k in ("seg", "atlas", "desc"))
-        ]
-    hits.sort(key=lambda file: ("sub" in file.entities, str(file.path)))
-    return hits[0].path if hits else None
-
-
-def _table(image: Path) -> Path:
-    stem = image.name.removesuffix(".gz").removesuffix(".nii")
-    return image.with_name(f"{stem}.tsv")
