@@ -227,6 +227,29 @@ QFORM_MISSING_NOTE = "qform_code 0, sform_code {sform}: the sform is used"
 BELOW_VOXEL_NOTE = (
     "FWHM {fwhm:g} mm is below the voxel size {voxel:g} mm: next to nothing is smoothed"
 )
+BAD_MATRIX = Message(
+    "The matrix is not an affine transform.",
+    expected="a finite, invertible 4 x 4 matrix with last row 0 0 0 1",
+)
+NOT_RIGID = Message(
+    "The matrix is not a rotation with a shift.",
+    expected="an orthonormal 3 x 3 part with determinant 1, to 1e-6",
+    mend="Read it as an affine transform.",
+)
+BAD_FIELD = Message(
+    "The displacement field does not belong to its grid.",
+    expected="finite millimetres, (X, Y, Z, 3) on the grid",
+)
+FOLDED = Message(
+    "The displacement field folds, so it has no inverse.",
+    expected="Jacobian determinants above 0",
+    mend="Register again with more smoothing of the field.",
+)
+NOT_INVERTED = Message(
+    "The displacement field could not be inverted.",
+    expected="a round trip of at most 0.05 mm",
+    mend="Register again with more smoothing of the field.",
+)
 FORMS_DIFFER_NOTE = "qform and sform differ by {apart:.3g} mm at a corner: the {which} was trusted"
 ASSUMED_NOTE = "sform_code and qform_code 0: the affine of the header was believed"
 UNDECIDED_NOTE = (

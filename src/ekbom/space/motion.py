@@ -23,13 +23,13 @@ from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ekbom.errors import Refused
 from ekbom.space.finer import factors, finer, finer_mask
 from ekbom.space.image import Series, Volume
 from ekbom.space.register.linear import Level, Metric, centre_of_mass, fit, pyramid
 from ekbom.space.register.series import refine
+from ekbom.space.rim import with_rim
 from ekbom.space.transform import Rigid, compose
 from ekbom.space.warp import warp
 
@@ -160,7 +160,7 @@ def estimate_motion(
         if mask is None:
             # With its rim: the edge of the head says most about its place.
             bright = reference > 0.2 * np.percentile(reference, 98.0)
-            inside = _rim(bright, series.grid.voxel_size)
+            inside = with_rim(bright, series.grid.voxel_size, _RIM_MM)
         wide = finer_mask(inside, series.grid)
         target = pyramid(finer(Volume(reference, series.grid)), wide, _LEVELS)
         poses = _bring(frames, target, poses, order, seed)
@@ -296,13 +296,6 @@ def _mean(
         total += np.where(there, image, 0.0) * share[k]
         weight += there * share[k]
     return np.divide(total, weight, out=np.zeros(series.grid.shape), where=weight > 0)
-
-
-def _rim(mask: NDArray[np.bool_], voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:
-    reach = np.round(_RIM_MM / np.asarray(voxel_size)).astype(int)
-    for axis in range(3):
-        mask = ndimage.maximum_filter1d(mask, 2 * int(reach[axis]) + 1, axis=axis)
-    return np.asarray(mask, dtype=bool)
 
 
 def _bring(

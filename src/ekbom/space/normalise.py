@@ -14,7 +14,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ekbom.errors import Refused
 from ekbom.space.checks import (
@@ -30,13 +29,14 @@ from ekbom.space.pose import covered, turn_and_scale
 from ekbom.space.quality import Displaced, Side, displaced
 from ekbom.space.register import Kind, Registration
 from ekbom.space.register import backend as chosen
+from ekbom.space.rim import with_rim
 from ekbom.space.template import SPACE, Template, template
 from ekbom.space.transform import Affine, Transform, jacobian, round_trip
 
 Start = Affine | Literal["com", "header", "search"]
 
-#: Rim about the brain within which PET and T1 are compared.
-_RIM_MM = 8.0
+#: Rim (mm) about the brain within which PET is compared with T1 or template.
+RIM_MM = 8.0
 #: Largest turn of the brain against the template (degrees).
 _TURNED_DEG = 45.0
 
@@ -197,27 +197,6 @@ def to_template(
     )
 
 
-def with_rim(brain: NDArray[np.bool_], voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Widen a mask by 8 mm along each axis: the edge of the brain says most about its place.
-
-    Parameters
-    ----------
-    brain : (X, Y, Z) array of bool
-        The mask.
-    voxel_size : three floats
-        mm.
-
-    Returns
-    -------
-    (X, Y, Z) array of bool
-        With a rim of at least one voxel.
-    """
-    for axis, size in enumerate(voxel_size):
-        reach = max(1, round(_RIM_MM / size))
-        brain = ndimage.maximum_filter1d(brain, 2 * reach + 1, axis=axis)
-    return np.asarray(brain, dtype=bool)
-
-
 def pet_to_t1(
     pet: Volume,
     t1: Volume,
@@ -277,7 +256,7 @@ def pet_to_t1(
         fall in all 12 directions, a mirrored PET, a backend that is missing.
     """
     registrar = chosen(backend, "rigid")
-    wide = None if t1_mask is None else with_rim(t1_mask, t1.grid.voxel_size)
+    wide = None if t1_mask is None else with_rim(t1_mask, t1.grid.voxel_size, RIM_MM)
     found = registrar.register(
         t1,
         pet,
@@ -380,7 +359,7 @@ def pet_to_template(
     registrar = chosen(backend, "affine")
     values = np.asarray(tracer.values, dtype=np.float64)
     brain = np.isfinite(values) & (values != 0) if tracer_mask is None else tracer_mask
-    wide = with_rim(brain, tracer.grid.voxel_size)
+    wide = with_rim(brain, tracer.grid.voxel_size, RIM_MM)
     still = Volume(np.nan_to_num(values), tracer.grid, tracer.unit)
     found = registrar.register(
         still,

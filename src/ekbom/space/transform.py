@@ -17,33 +17,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ekbom.errors import Refused
-from ekbom.space.checks import Message
+from ekbom.space.checks import BAD_FIELD, BAD_MATRIX, FOLDED, NOT_INVERTED, NOT_RIGID
 from ekbom.space.field_points import displaced
 from ekbom.space.grid import Grid, Points, _apply
-
-BAD_MATRIX = Message(
-    "The matrix is not an affine transform.",
-    expected="a finite, invertible 4 x 4 matrix with last row 0 0 0 1",
-)
-NOT_RIGID = Message(
-    "The matrix is not a rotation with a shift.",
-    expected="an orthonormal 3 x 3 part with determinant 1, to 1e-6",
-    mend="Read it as an affine transform.",
-)
-BAD_FIELD = Message(
-    "The displacement field does not belong to its grid.",
-    expected="finite millimetres, (X, Y, Z, 3) on the grid",
-)
-FOLDED = Message(
-    "The displacement field folds, so it has no inverse.",
-    expected="Jacobian determinants above 0",
-    mend="Register again with more smoothing of the field.",
-)
-NOT_INVERTED = Message(
-    "The displacement field could not be inverted.",
-    expected="a round trip of at most 0.05 mm",
-    mend="Register again with more smoothing of the field.",
-)
 
 
 class Transform(ABC):

@@ -8,13 +8,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ekbom.errors import Refused
 from ekbom.space.image import Volume
 from ekbom.space.register.base import CANNOT, FAILED, Kind, Registration
 from ekbom.space.register.deform import Recipe, correlation, deform
 from ekbom.space.register.linear import Level, Metric, centre_of_mass, fit, pyramid
+from ekbom.space.rim import with_rim
 from ekbom.space.transform import Affine, Chain, Rigid, Transform, Warp
 
 #: Points at which the images are compared, by level (mm).
@@ -150,7 +150,9 @@ class Own:
             Images that match no better than at the start.
         """
         recipe = recipe or Recipe()
-        inside = None if fixed_mask is None else _wider(fixed_mask, fixed.grid.voxel_size)
+        inside = (
+            None if fixed_mask is None else with_rim(fixed_mask, fixed.grid.voxel_size, _RIM_MM)
+        )
         there, back, (before, value), log = deform(
             fixed,
             moving,
@@ -212,7 +214,9 @@ class Own:
         before, after : float
             Mean squared local correlation without and with the warp.
         """
-        inside = None if fixed_mask is None else _wider(fixed_mask, fixed.grid.voxel_size)
+        inside = (
+            None if fixed_mask is None else with_rim(fixed_mask, fixed.grid.voxel_size, _RIM_MM)
+        )
         return correlation(
             fixed, moving, linear, warp, fixed_mask=inside, spacing=spacing, threads=threads
         )
@@ -280,13 +284,6 @@ class Own:
         return Registration(
             here, here.inverse(), "nmi", value, before, self.name, self.version, settings
         )
-
-
-def _wider(mask: NDArray[np.bool_], voxel_size: tuple[float, float, float]) -> NDArray[np.bool_]:
-    for axis, size in enumerate(voxel_size):
-        reach = max(1, round(_RIM_MM / size))
-        mask = ndimage.maximum_filter1d(mask, 2 * reach + 1, axis=axis)
-    return np.asarray(mask, dtype=bool)
 
 
 def _starts(

@@ -14,10 +14,11 @@ from ekbom.space.assess import Number
 from ekbom.space.handed import mirror_in
 from ekbom.space.image import Volume
 from ekbom.space.io import read_mask, read_volume
-from ekbom.space.normalise import Alignment, pet_to_t1, with_rim
+from ekbom.space.normalise import RIM_MM, Alignment, pet_to_t1
 from ekbom.space.pictures import outlined
 from ekbom.space.pose import brain_points
 from ekbom.space.quality import curve, displaced, single_peak
+from ekbom.space.rim import with_rim
 from ekbom.space.steps.given import (
     WaySettings,
     head_of,
@@ -70,7 +71,7 @@ class PETToT1:
         anat = way_of(inputs.files["anat"], "T1w", settings.template)
         head = template(4.0)
         brain = _brain_of(inputs.files["anat"])
-        inside = None if brain is None else with_rim(brain, t1.grid.voxel_size)
+        inside = None if brain is None else with_rim(brain, t1.grid.voxel_size, RIM_MM)
         scan = pet_path.name.partition("_desc-")[0]
         found = pet_to_t1(
             pet,
