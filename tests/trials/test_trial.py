@@ -12,7 +12,8 @@ from scipy import stats
 from ekbom.cli.app import call
 from ekbom.errors import Refused
 from ekbom.inference.longitudinal import repeated
-from ekbom.trials.augmentation import augmented, onset_hour, run_augmentation
+from ekbom.trials.augmentation import onset_hour, run_augmentation
+from ekbom.trials.columns import augmentation_chance, value
 from ekbom.trials.power import false_positives, many, plan, sample_size, share_found
 from ekbom.trials.responses import Responses, Visit, respond
 from ekbom.trials.trial import analyse_trial, conduct, odds_ratio, parts, truth_of
@@ -274,14 +275,38 @@ def test_iron_is_given_to_those_who_lack_it():
         respond(asked.model_copy(update={"ferritin_below": 1e-3}), people=20, seed=3)
 
 
+def test_people_are_recruited_with_the_movements_of_the_study():
+    asked = design(
+        irls_least=0, plms_least=5, plms_like=(49.5, 29.2), n=1000, endpoints=["plms"], findings={}
+    )
+    found = made(asked, 0.5)
+    one = conduct(asked, found, np.random.default_rng(3))
+    taken = found.start.plms[one.person].mean(axis=1)
+    assert found.start.plms.mean() < 18
+    assert 30 < taken.mean() < 49.5  # other nights than that of screening: nearer to the mean
+    with pytest.raises(Refused, match="moves as much"):
+        conduct(asked.model_copy(update={"plms_least": 1e4}), found, np.random.default_rng(3))
+    with pytest.raises(Refused, match="mean and an SD"):
+        design(plms_like=(0.0, 3.0))
+
+
 def test_hours_of_onset_and_what_counts_as_augmentation():
     e = np.tile(np.linspace(0, 1.2, 25), (3, 1))  # 0.05 an hour from noon
     assert onset_hour(e, np.array([0.3, 0.0, 2.0])).tolist() == pytest.approx([18.0, 12.0, 36.0])
     assert onset_hour(e[:1], 0.325)[0] == pytest.approx(18.5)
-    before = np.array([18.0, 18.0, 18.0, 18.0, 18.0])
-    after = np.array([14.0, 15.0, 15.0, 18.0, 14.1])
-    z = np.array([[0, -1, -1], [0, -1, -0.5], [0, -1, -1], [0, -1, 0.2], [0, -1, -1]], float)
-    assert augmented(before, after, z).tolist() == [True, True, False, True, False]
+    # six hours earlier; three, worse or better than untreated; none; at four hours as often as not
+    earlier, worse = np.array([6.0, 3.0, 3.0, 0.0, 4.0]), np.array([-5.0, 5.0, -5.0, 5.0, -5.0])
+    hours, visit = np.random.default_rng(1).normal(size=(2, 2, 200_000))
+    h, v = (value(*k) for k in (("augmentation", "onset_sd"), ("placebo", "visit_sd")))
+    told, rise = (
+        x[:, None] + e * (n[0] - n[1]) for x, e, n in ((earlier, h, hours), (worse, v, visit))
+    )
+    counted = ((told >= 4) | ((told >= 2) & (rise > 0))).mean(axis=1)
+    chance = augmentation_chance(earlier, worse)
+    assert chance == pytest.approx(counted, abs=5e-3)
+    assert chance[0] > 0.9
+    assert chance[1] > 0.7 > chance[2]
+    assert chance[4] == pytest.approx(0.5, abs=1e-3)
 
 
 def test_augmentation_of_a_short_time_and_a_design_of_another_kind():

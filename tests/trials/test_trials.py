@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from ekbom.disease.cohort import data
 from ekbom.disease.model import load
 from ekbom.errors import Refused
+from ekbom.trials.columns import periodicity
 from ekbom.trials.compare import compare
 from ekbom.trials.constraints import spread_readings, tonic_and_phasic
 from ekbom.trials.evidence import evidence, judge, judged, simulated, summary
@@ -160,7 +161,7 @@ def test_intervals_have_a_peak_between_15_and_30_s_and_a_second_one_below_8_s():
     from ekbom.disease.plm import night
 
     rng = np.random.default_rng(4)
-    parts = [np.diff(night(rng, 45.0, 3.0, 0.4).onset) for _ in range(12)]
+    parts = [np.diff(night(rng, 45.0, 1.5, 0.4).onset) for _ in range(40)]
     imi = np.concatenate(parts)
     count, edge = np.histogram(imi, np.arange(0, 92, 2.0))
     assert 15 <= edge[8 + np.argmax(count[8:])] <= 30
@@ -168,6 +169,26 @@ def test_intervals_have_a_peak_between_15_and_30_s_and_a_second_one_below_8_s():
     events = night(rng, 45.0, 3.0, 0.4)
     assert np.all(np.diff(events.onset) >= 0)
     assert events.onset.max() < 7.5 * 3600
+
+
+def test_an_episode_keeps_its_own_clock_and_a_trait_says_how_often_it_is_doubled():
+    from ekbom.disease.plm import night
+
+    def nights(short):
+        rng = np.random.default_rng(6)
+        return [night(rng, 45.0, 3.0, 0.4, short=short, night_sd=0.0) for _ in range(10)]
+
+    calm, doubled = nights(-3.0), nights(3.0)
+    # no isolated movement lies between two of an episode
+    for events in calm:
+        gap = np.diff(events.onset[events.periodic])
+        inside = np.flatnonzero(gap < 90)
+        at = np.searchsorted(events.onset, events.onset[events.periodic][inside], side="right")
+        assert events.periodic[at].mean() > 0.98
+    pi = [np.mean([periodicity(e.onset) for e in group]) for group in (calm, doubled)]
+    assert pi[0] > pi[1] + 0.15
+    assert periodicity(np.arange(0, 3600, 20.0)) == 1.0
+    assert periodicity(np.arange(0, 3600, 5.0)) == 0.0
 
 
 def test_evidence_runs_and_is_the_same_again(world):

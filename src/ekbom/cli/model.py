@@ -297,7 +297,7 @@ def calibrate(
     seed
         Of every draw.
     second
-        Run the second step instead: five parameters on the model itself, with the shipped
+        Run the second step instead: eight parameters on the model itself, with the shipped
         values of all else: second.tsv, second-targets.tsv; goes on when stopped.
     movements
         Fit the generator of leg movements to its anchors instead, with the shipped values
@@ -347,11 +347,13 @@ def calibrate(
 def _second_step(out: Path, seed: int) -> None:
     from ekbom.trials import second as step
 
-    made = []
-    for name, run in (("barrier", step.barrier), ("strength", step.augmentation)):
+    made: list[pd.DataFrame] = []
+    for name in ("barrier", "potency", "strength"):
         store = out / f"{name}.tsv"
         if not store.exists():
-            write_bytes(store, tsv_bytes(run(seed=seed)))
+            run = {"barrier": step.barrier, "potency": step.potencies}.get(name)
+            frame = run(seed=seed) if run else step.augmentation(made[1], seed=seed)
+            write_bytes(store, tsv_bytes(frame))
             _say(f"{name} is done")
         made.append(pd.read_csv(store, sep="\t"))
     sample, targets = step.combine(*made, seed=seed)

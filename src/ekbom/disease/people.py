@@ -158,7 +158,10 @@ def _people(
     z_plm = rng.normal(size=n)
     plm = value_of(pop["plm"], "person_sd") * z_plm
     facts: dict[str, Array] = {"age": years, "female": female}
-    facts |= {"z_plm": z_plm} | {f"z_{k}": z[k] for k in INHERITED}
+    # a stream of its own, so that nothing else about the people hangs on it
+    facts |= {"z_plm": z_plm, "z_short": rng.spawn(1)[0].normal(size=n)} | {
+        f"z_{k}": z[k] for k in INHERITED
+    }
     shift = drive_per_liability()
     for x in pop["locus"]:
         count = loci[x["id"]].sum(axis=1).astype(float)

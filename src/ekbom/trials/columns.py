@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from ekbom.disease.cohort import EVENING, data
 from ekbom.disease.plm import night
+from ekbom.measures.legs.periodicity import ferri2006
 from ekbom.measures.legs.rules import rule_sets
 from ekbom.measures.legs.series import find_series
 
@@ -118,6 +120,30 @@ def onset_hour(frame: pd.DataFrame, level: float) -> Array:
     return out
 
 
+def augmentation_chance(earlier: Array, worse: Array) -> Array:
+    """Return the chance that a patient is counted as augmented, as hours and scores are told.
+
+    Symptoms that begin four hours earlier than before treatment, or two to four hours with
+    severity above that before treatment; each of the two hours and scores has its error.
+
+    Parameters
+    ----------
+    earlier : (n,) float
+        Hours by which symptoms begin earlier.
+    worse : (n,) float
+        Rise of the log evening urge.
+
+    Returns
+    -------
+    (n,) array
+        0 to 1.
+    """
+    hours = np.sqrt(2) * float(value("augmentation", "onset_sd"))
+    visit = np.sqrt(2) * float(value("placebo", "visit_sd"))
+    four, two = ndtr((earlier - 4) / hours), ndtr((earlier - 2) / hours)
+    return np.asarray(four + (two - four) * ndtr(worse / visit))
+
+
 def onset_age(frame: pd.DataFrame, cut: float) -> Array:
     """Return the age at which the drive, as it grows with age, first crossed the threshold.
 
@@ -142,7 +168,7 @@ def onset_age(frame: pd.DataFrame, cut: float) -> Array:
 
 
 def add_nights(frame: pd.DataFrame, rows: NDArray[np.intp], seed: int) -> None:
-    """Add a night of some people: index by the rule of 5 to 90 s, periodicity by WASM 2016.
+    """Add a night of some people: index by the rule of 5 to 90 s, periodicity of Ferri 2006.
 
     Parameters
     ----------
@@ -155,9 +181,9 @@ def add_nights(frame: pd.DataFrame, rows: NDArray[np.intp], seed: int) -> None:
     """
     made = {c: np.full(len(frame), np.nan) for c in ("plmi", "pi", "peak", "short")}
     for i in rows:
-        onset = night(np.random.default_rng([seed, 4, int(i)]), *_own(frame, i)).onset
-        made["plmi"][i] = scored(onset, 7.5, OLD)[0]
-        made["pi"][i] = scored(onset, 7.5)[1]
+        rng, (facts, short) = np.random.default_rng([seed, 4, int(i)]), _own(frame, i)
+        onset = night(rng, *facts, short=short).onset
+        made["plmi"][i], made["pi"][i] = scored(onset, 7.5, OLD)[0], periodicity(onset)
         # density per second of intervals of 15 to 30 s over that of 30 to 90 s and of 8 to 10 s
         count = np.histogram(np.diff(onset), _BINS)[0].astype(float)
         made["peak"][i] = (count[6:9].sum() / 15 + 0.01) / (count[9:].sum() / 60 + 0.01)
@@ -181,17 +207,41 @@ def add_second_nights(frame: pd.DataFrame, rows: NDArray[np.intp], seed: int) ->
     made = {c: np.full(len(frame), np.nan) for c in ("plmi2", "pi2", "plmw")}
     for i in rows:
         rng = np.random.default_rng([seed, 8, int(i)])
-        onset = night(rng, *_own(frame, i)).onset
-        made["plmi2"][i], made["pi2"][i] = scored(onset, 7.5, OLD)[0], scored(onset, 7.5)[1]
-        wake = night(rng, *_own(frame, i), hours=1.0, wake=True).onset
+        facts, short = _own(frame, i)
+        onset = night(rng, *facts, short=short).onset
+        made["plmi2"][i], made["pi2"][i] = scored(onset, 7.5, OLD)[0], periodicity(onset)
+        wake = night(rng, *facts, hours=1.0, wake=True, short=short).onset
         made["plmw"][i] = scored(wake, 1.0, OLD)[0]
     for c, values in made.items():
         frame[c] = values
 
 
-def _own(frame: pd.DataFrame, i: int) -> tuple[float, float, float]:
-    age, person, e = (float(frame[c].to_numpy()[i]) for c in ("age", "plm_log", "e@0"))
-    return age, person, e
+def _own(frame: pd.DataFrame, i: int) -> tuple[tuple[float, float, float], float]:
+    names = ("age", "plm_log", "e@0", "z_short")
+    age, person, e, short = (float(frame[c].to_numpy()[i]) for c in names)
+    return (age, person, e), short
+
+
+def periodicity(onset: NDArray[np.float64]) -> float:
+    """Return the periodicity index of Ferri 2006 of movements.
+
+    Parameters
+    ----------
+    onset : (M,) float
+        Seconds, in order.
+
+    Returns
+    -------
+    float
+        Share of intervals in runs of three or more of 10 to 90 s; NaN without intervals.
+    """
+    times = onset[_apart(onset)]
+    imi = np.diff(times, prepend=np.nan)
+    return ferri2006(imi, np.ones(len(times), bool)).value
+
+
+def _apart(onset: NDArray[np.float64]) -> NDArray[np.bool_]:
+    return np.r_[True, np.diff(onset) > 0.5] if len(onset) else np.zeros(0, bool)
 
 
 def scored(
@@ -215,8 +265,7 @@ def scored(
         Periodic movements an hour and the share of movements that are periodic; NaN
         without movements.
     """
-    keep = np.r_[True, np.diff(onset) > 0.5] if len(onset) else np.zeros(0, bool)
-    times = onset[keep]
+    times = onset[_apart(onset)]
     if len(times) == 0:
         return 0.0, np.nan
     found = find_series(times, np.ones(len(times), bool), rule_sets((rules,))[0])

@@ -1,8 +1,9 @@
 """Calibration of the generator of leg movements to surveys and to many nights of patients.
 
 The anchors (``anchor`` in ``population.toml``) are shares of people over a number of
-movements an hour in one night or in the highest of five, and what twenty patients differed
-between nights (Trotti 2009); none of them is a row of the findings. Nights are simulated
+movements an hour in one night or in the highest of five, what twenty patients differed
+between nights (Trotti 2009), and the periodicity of 150 patients (Shin 2016); none of them
+is a row of the findings. Nights are simulated
 once over the log hazard of episodes, for three lengths of episodes, and counted by
 ``measures.legs`` under the rule of 5 to 90 s; the parameters then follow by least squares
 with a weak prior, and the length of episodes is the one with the least distance.
@@ -21,7 +22,7 @@ from scipy.optimize import least_squares
 from ekbom.disease import cohort as co
 from ekbom.disease.cohort import data
 from ekbom.disease.plm import night
-from ekbom.trials.columns import OLD, scored, value
+from ekbom.trials.columns import OLD, periodicity, scored, value
 
 Array = NDArray[np.float64]
 #: Free parameters with centre and SD of their prior, on the scale on which they are fitted.
@@ -44,10 +45,14 @@ class Nights:
     ----------
     young, old : (G, K) float
         Movements an hour at 45 and at 75 years.
+    young_pi, old_pi : (G, K) float
+        Periodicity index of Ferri 2006 of the same nights.
     """
 
     young: Array
     old: Array
+    young_pi: Array
+    old_pi: Array
 
 
 def simulated(length: float, seed: int, nights: int = 50) -> Nights:
@@ -67,17 +72,19 @@ def simulated(length: float, seed: int, nights: int = 50) -> Nights:
     Nights
         Indices.
     """
-    made = []
+    made, made_pi = [], []
     for age in (45.0, 75.0):
-        out = np.zeros((len(_GRID), nights))
+        out, pi = np.zeros((2, len(_GRID), nights))
         for i, g in enumerate(_GRID):
             rng = np.random.default_rng([seed, 51, i])
             person = g - np.log(value("plm", "rate")) - value("plm", "per_year") * (age - 50)
             for j in range(nights):
-                one = night(rng, age, person, 0.1, night_sd=0.0, tau_on=length)
-                out[i, j] = scored(one.onset, 7.5, OLD)[0]
+                own = {"night_sd": 0.0, "tau_on": length, "short": float(rng.normal())}
+                onset = night(rng, age, person, 0.1, **own).onset
+                out[i, j], pi[i, j] = scored(onset, 7.5, OLD)[0], periodicity(onset)
         made.append(out)
-    return Nights(*made)
+        made_pi.append(pi)
+    return Nights(*made, *made_pi)
 
 
 def people_table(n: int, seed: int) -> pd.DataFrame:
@@ -162,7 +169,7 @@ def _fit(people: pd.DataFrame, made: Nights, seed: int) -> tuple[Array, Array, f
     weight = weight / weight.sum()
     curve = {
         over: [np.maximum.accumulate((m > over).mean(1)) for m in (made.young, made.old)]
-        for over in {a["over"] for a in anchors if "over" in a}
+        for over in {a["over"] for a in anchors if "kind" not in a}
     }
 
     def chance(hazard: Array, night_sd: float, over: float) -> Array:
@@ -171,12 +178,13 @@ def _fit(people: pd.DataFrame, made: Nights, seed: int) -> tuple[Array, Array, f
         out: Array = ((1 - old) * a + old * b) @ weight
         return out
 
-    def many(hazard: Array, night_sd: float) -> Array:
+    def many(hazard: Array, night_sd: float) -> tuple[Array, Array]:
         h = hazard[:, None] + night_sd * effect
         i = np.clip(np.round((h - _GRID[0]) / 0.5).astype(int), 0, len(_GRID) - 1)
         j = (pick * made.young.shape[1]).astype(int)
-        out: Array = np.where(old > 0.5, made.old[i, j], made.young[i, j])
-        return out
+        index: Array = np.where(old > 0.5, made.old[i, j], made.young[i, j])
+        pi: Array = np.where(old > 0.5, made.old_pi[i, j], made.young_pi[i, j])
+        return index, pi
 
     def shares(theta: Array) -> Array:
         rate, sd, male, per_year, slope, night_sd = theta
@@ -184,8 +192,11 @@ def _fit(people: pd.DataFrame, made: Nights, seed: int) -> tuple[Array, Array, f
         out = []
         for a, w in zip(anchors, who, strict=True):
             if a.get("kind") == "range":
-                x = many(hazard, night_sd)[w]
+                x = many(hazard, night_sd)[0][w]
                 out.append(float(np.mean(x.max(1) - x.min(1))))
+            elif a.get("kind") == "periodicity":
+                x, pi = many(hazard, night_sd)
+                out.append(100 * float(np.mean(pi[w][x[w] > a["over"]])))
             else:
                 p = chance(hazard, night_sd, a["over"])[w]
                 out.append(100 * float(np.mean(1 - (1 - p) ** a.get("nights", 1))))

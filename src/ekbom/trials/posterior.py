@@ -45,6 +45,7 @@ def draws(count: int, seed: int) -> list[dict[str, float]]:
     out = []
     for i, r in enumerate(rows):
         own: dict[str, float] = {"k_tsat": float(later["k_tsat"].iloc[i])}
+        own["spread:al_aug"] = float(later["sd_aug"].iloc[i])
         for f in setting().free:
             key = {"spread": f"spread:{f['target']}", "population": f["target"]}.get(
                 f["kind"], f["target"]

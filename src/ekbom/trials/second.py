@@ -1,10 +1,12 @@
-"""The second step of the calibration: five parameters on the model itself.
+"""The second step of the calibration: eight parameters on the model itself.
 
 The first step finds the posterior of all free parameters on an emulator, which is far off
 for two summaries. Here parameters that act on few targets are fitted anew on the model, with
 the shipped values of all else: the saturation at which the barrier is half supplied (held in
 the first step) together with the exponents of ferritin and transferrin in the CSF, to every
-target; the shift of the drive in East Asia to EP09; the strength of augmentation to TX12.
+target; the shift of the drive in East Asia to EP09; the potencies of pramipexole and of
+levodopa to TX09 and TX05; the strength of augmentation and its spread between people to both
+numbers of TX12, the share after a year and that after 2.7 years.
 Posterior: prior times the normal likelihood of the targets with their printed errors.
 """
 
@@ -21,13 +23,15 @@ from numpy.typing import NDArray
 
 from ekbom.disease import cohort as co
 from ekbom.disease.model import load
-from ekbom.trials.summary import SHIFTS, finish, setting, summaries
+from ekbom.trials.summary import SHIFTS, augmentation_curve, finish, setting, summaries
 
 Array = NDArray[np.float64]
 #: Points of a posterior between the runs.
 _FINE = 61
 #: Parameters of the second step.
-SECOND = ("k_tsat", "nu", "mu", "x_asia", "al_aug")
+SECOND = ("k_tsat", "nu", "mu", "x_asia", "ec_g3", "lam_l", "al_aug", "sd_aug")
+#: Potencies, the summary of each and the finding it is fitted to (a key of the summaries).
+POTENCY = {"ec_g3": ("pramipexole", "TX09"), "lam_l": ("levodopa", "TX05")}
 
 
 def shipped_values() -> dict[str, float]:
@@ -76,31 +80,93 @@ def barrier(*, people: int = 500, seed: int = 1) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def augmentation(*, people: int = 500, seed: int = 1) -> pd.DataFrame:
-    """Run the year on pramipexole over the strength of augmentation.
+def potencies(*, people: int = 500, seed: int = 1) -> pd.DataFrame:
+    """Run the trials of pramipexole and levodopa over the potency of each.
 
     Parameters
     ----------
     people, seed : int
-        As for :func:`barrier`; the saturation at half supply, which hardly changes it, as
-        shipped.
+        As for :func:`barrier`; the saturation at half supply as shipped.
 
     Returns
     -------
     pandas.DataFrame
-        A row a value, with ``augmentation`` in %.
+        A row a value: ``parameter``, ``at``, and the ``change`` of severity against placebo.
     """
-    own, entry = shipped_values(), _priors()["al_aug"]
-    rows = []
-    for v in _grid(entry, entry["points"]):
-        changed = own | {"al_aug": float(v)}
-        made = summaries(changed, n=people, seed=seed, only=("augmentation",))
-        rows.append({"al_aug": float(v), "augmentation": made["augmentation"]})
+    own, rows = shipped_values(), []
+    for name, (summary, _) in POTENCY.items():
+        entry = _priors()[name]
+        for v in _grid(entry, entry["points"]):
+            made = summaries(own | {name: float(v)}, n=people, seed=seed, only=(summary,))
+            rows.append({"parameter": name, "at": float(v), "change": made[summary]})
     return pd.DataFrame(rows)
 
 
+def augmentation(potency: pd.DataFrame, *, people: int = 500, seed: int = 1) -> pd.DataFrame:
+    """Run years on pramipexole over the strength of augmentation, the same for everyone.
+
+    Parameters
+    ----------
+    potency : pandas.DataFrame
+        Of :func:`potencies`: the drug is as strong as TX09 asks.
+    people, seed : int
+        As for :func:`barrier`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a strength and time: ``al_aug``, ``years``, ``augmentation`` in %.
+    """
+    grid = _grid(_priors()["ec_g3"], _FINE)
+    p = _of_potency(potency, "ec_g3", grid)
+    middle = float(np.interp(0.5, np.cumsum(p), grid))
+    entry = _priors()["al_aug"]
+    at, years = np.geomspace(*entry["runs"], entry["points"]), entry["years"]
+    made = augmentation_curve(shipped_values() | {"ec_g3": middle}, at, years, n=people, seed=seed)
+    return pd.DataFrame([
+        {"al_aug": a, "years": y, "augmentation": made[i, j]}
+        for i, a in enumerate(at) for j, y in enumerate(years)
+    ])  # fmt: skip
+
+
+def _of_potency(potency: pd.DataFrame, name: str, grid: Array) -> Array:
+    summary, finding = POTENCY[name]
+    runs = potency[potency["parameter"] == name]
+    change = np.interp(np.log(grid), np.log(runs["at"]), runs["change"])
+    p = np.exp(-0.5 * distance(change, _target(finding, summary)) ** 2)
+    return np.asarray(p / p.sum())
+
+
+def shares(strength: pd.DataFrame, median: Array, spread: Array) -> dict[float, Array]:
+    """Return how many augment when strengths differ between people.
+
+    Parameters
+    ----------
+    strength : pandas.DataFrame
+        Of :func:`augmentation`.
+    median, spread : array
+        Of the log-normal strength; shapes that broadcast.
+
+    Returns
+    -------
+    dict of float to array
+        Years to per cent.
+    """
+    z, w = np.polynomial.hermite_e.hermegauss(31)
+    at = np.log(np.asarray(median))[..., None] + np.asarray(spread)[..., None] * z
+    return {
+        float(year): np.interp(at, np.log(t["al_aug"]), t["augmentation"]) @ (w / w.sum())
+        for year, t in strength.groupby("years")
+    }
+
+
 def combine(
-    runs: pd.DataFrame, strength: pd.DataFrame, *, particles: int = 400, seed: int = 1
+    runs: pd.DataFrame,
+    potency: pd.DataFrame,
+    strength: pd.DataFrame,
+    *,
+    particles: int = 400,
+    seed: int = 1,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return the posterior of the second step and what the targets are at its medians.
 
@@ -108,6 +174,8 @@ def combine(
     ----------
     runs : pandas.DataFrame
         Of :func:`barrier`.
+    potency : pandas.DataFrame
+        Of :func:`potencies`.
     strength : pandas.DataFrame
         Of :func:`augmentation`.
     particles, seed : int
@@ -127,9 +195,10 @@ def combine(
     wide = {k: v[:, None, None] for k, v in at.items()}
     made = finish(wide, fine["nu"][None, :, None], fine["mu"][None, None, :])
     shape = (_FINE, _FINE, _FINE)
+    later_on = {"asia", "augmentation"} | {summary for summary, _ in POTENCY.values()}
     log = np.zeros(shape)
     for t in setting().targets:
-        if t["summary"] not in ("asia", "augmentation"):
+        if t["summary"] not in later_on:
             log = log - 0.5 * distance(np.broadcast_to(made[t["summary"]], shape), t) ** 2
     rng = np.random.default_rng([seed, 71])
     weight = np.exp(log - log.max()).ravel()
@@ -139,17 +208,27 @@ def combine(
     share = [np.interp(np.log(middle), np.log(runs["k_tsat"]), runs[f"asia_{k}"])
              for k in range(len(SHIFTS))]  # fmt: skip
     asia = np.exp(np.interp(fine["x_asia"], SHIFTS, share))
-    year = np.interp(np.log(fine["al_aug"]), np.log(strength["al_aug"]), strength["augmentation"])
-    for name, values, finding in (("x_asia", asia, "EP09"), ("al_aug", year, "TX12")):
-        (target,) = (t for t in setting().targets if t["id"] == finding)
-        p = np.exp(-0.5 * distance(values, target) ** 2)
-        out[name] = rng.choice(fine[name], particles, p=p / p.sum())
+    p = np.exp(-0.5 * distance(asia, _target("EP09", "asia")) ** 2)
+    out["x_asia"] = rng.choice(fine["x_asia"], particles, p=p / p.sum())
+    for name in POTENCY:
+        out[name] = rng.choice(fine[name], particles, p=_of_potency(potency, name, fine[name]))
+    first_year, later = prior["al_aug"]["years"]
+    made_share = shares(strength, fine["al_aug"][:, None], fine["sd_aug"][None, :])
+    off = distance(made_share[first_year], _target("TX12", "augmentation")) ** 2
+    off = off + ((made_share[later] - prior["al_aug"]["later"]) / prior["al_aug"]["later_se"]) ** 2
+    p = np.exp(-0.5 * off).ravel()
+    place = np.unravel_index(rng.choice(p.size, particles, p=p / p.sum()), off.shape)
+    out["al_aug"], out["sd_aug"] = fine["al_aug"][place[0]], fine["sd_aug"][place[1]]
     sample = pd.DataFrame(out)
     median = sample.median()
     last = {k: float(np.interp(np.log(middle), np.log(fine["k_tsat"]), v)) for k, v in at.items()}
     last = finish(last, float(median["nu"]), float(median["mu"]))
     last["asia"] = float(np.interp(median["x_asia"], fine["x_asia"], asia))
-    last["augmentation"] = float(np.interp(median["al_aug"], fine["al_aug"], year))
+    for name, (summary, _) in POTENCY.items():
+        t = potency[potency["parameter"] == name]
+        last[summary] = float(np.interp(np.log(median[name]), np.log(t["at"]), t["change"]))
+    ended = shares(strength, np.array(median["al_aug"]), np.array(median["sd_aug"]))
+    last["augmentation"] = float(ended[first_year])
     first = finish(dict(at_shipped(runs)), own["nu"], own["mu"])
     table = pd.DataFrame([
         {"finding": t["id"], "summary": t["summary"], "printed": t["value"], "se": t["se"],
@@ -158,7 +237,12 @@ def combine(
          "distance_in_se": float(distance(np.asarray(last[t["summary"]]), t))}
         for t in setting().targets
     ])  # fmt: skip
-    return sample, table
+    entry, found = prior["al_aug"], float(ended[later])
+    extra = {"finding": "TX12", "summary": f"augmentation, {later:g} years",
+             "printed": entry["later"], "se": entry["later_se"], "bound": "",
+             "first step": np.nan, "second step": found,
+             "distance_in_se": (found - entry["later"]) / entry["later_se"]}  # fmt: skip
+    return sample, pd.concat([table, pd.DataFrame([extra])], ignore_index=True)
 
 
 def at_shipped(runs: pd.DataFrame) -> dict[str, float]:
@@ -198,6 +282,11 @@ def distance(values: Array, target: dict[str, Any]) -> Array:
     if target.get("bound") == "below":
         return np.maximum(off, 0.0)
     return np.minimum(off, 0.0) if target.get("bound") == "above" else off
+
+
+def _target(finding: str, summary: str) -> dict[str, Any]:
+    (out,) = (t for t in setting().targets if (t["id"], t["summary"]) == (finding, summary))
+    return out
 
 
 @cache

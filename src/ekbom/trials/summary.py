@@ -127,29 +127,8 @@ def summaries(
         Summary to value; ``lnb_*`` hold the supply of the brain, from which
         :func:`finish` takes the CSF values.
     """
-    people, weight = _people(n, seed)
-    changed: dict[str, Array | float] = dict(more or {})
-    for f in setting().free:
-        v = values[f["id"]]
-        if f["kind"] == "spread":
-            changed[f["target"]] = np.exp(v * people.facts[f"z_{f['target']}"])
-        elif f["id"] == "al_aug":
-            own = np.asarray(people.cohort.params["al_aug"])
-            changed["al_aug"] = (
-                own * v / co.data("population")["distributions"]["al_aug"]["location"]
-            )
-        elif f["kind"] == "model":
-            changed[f["target"]] = v
-    if "ec_g3" in changed:  # the other agonist sites keep their ratio
-        changed["ec_g2"] = 6.0 * float(values["ec_g3"])
-    settled = co.settled(co.People(people.cohort.with_params(**changed), people.facts))
-    t = pd.DataFrame(co.table(settled))
+    settled, weight, t, cut = _population(values, n, seed, more)
     z = t["z"].to_numpy()
-    order = np.argsort(z)
-    share = np.cumsum(weight[order])
-    k = float(co.data("population")["reference"]["prevalence"]["value"])
-    cut = float(z[order][np.searchsorted(share, 1 - k)])
-    t["score"] = co.expected_irls(z - cut)
     case, clinic, control = z > cut, t["score"].to_numpy() >= 15, z <= cut
     out: dict[str, float] = {}
     lnb = np.log(t["b@10"].to_numpy())
@@ -178,14 +157,49 @@ def summaries(
     shift = values["x_asia"] * (1 - t["e@0"].to_numpy())
     # smooth in the shift: a logistic step of width 0.1
     out["asia"] = float(100 * np.sum(weight / (1 + np.exp(-(z + shift - cut) / 0.1))))
-    rows = np.flatnonzero(case)
-    if len(rows) > patients:
-        rows = rows[np.linspace(0, len(rows) - 1, patients).astype(int)]
+    rows = _some(case, patients)
     # the log share over the threshold at several shifts of the drive, as above
     for k, move in enumerate(SHIFTS):
         over = 1 / (1 + np.exp(-(z + move * (1 - t["e@0"].to_numpy()) - cut) / 0.1))
         out[f"asia_{k}"] = float(np.log(100 * np.sum(weight * over)))
     return out | _arms(settled, t, rows, weight, cut, values, seed, only)
+
+
+def _population(
+    values: Mapping[str, float], n: int, seed: int, more: Mapping[str, float] | None
+) -> tuple[co.People, Array, pd.DataFrame, float]:
+    """Return settled people, their weights, their table with expected scores, the threshold."""
+    people, weight = _people(n, seed)
+    changed: dict[str, Array | float] = dict(more or {})
+    for f in setting().free:
+        v = values[f["id"]]
+        if f["kind"] == "spread":
+            changed[f["target"]] = np.exp(v * people.facts[f"z_{f['target']}"])
+        elif f["id"] == "al_aug":
+            own = np.asarray(people.cohort.params["al_aug"])
+            changed["al_aug"] = (
+                own * v / co.data("population")["distributions"]["al_aug"]["location"]
+            )
+        elif f["kind"] == "model":
+            changed[f["target"]] = v
+    if "ec_g3" in changed:  # the other agonist sites keep their ratio
+        changed["ec_g2"] = 6.0 * float(values["ec_g3"])
+    settled = co.settled(co.People(people.cohort.with_params(**changed), people.facts))
+    t = pd.DataFrame(co.table(settled))
+    z = t["z"].to_numpy()
+    order = np.argsort(z)
+    share = np.cumsum(weight[order])
+    k = float(co.data("population")["reference"]["prevalence"]["value"])
+    cut = float(z[order][np.searchsorted(share, 1 - k)])
+    t["score"] = co.expected_irls(z - cut)
+    return settled, weight, t, cut
+
+
+def _some(who: NDArray[np.bool_], count: int) -> NDArray[np.intp]:
+    rows = np.flatnonzero(who)
+    if len(rows) > count:
+        rows = rows[np.linspace(0, len(rows) - 1, count).astype(int)]
+    return rows
 
 
 def _moments(x: Array, weight: Array, cv: float) -> tuple[float, float]:
@@ -245,6 +259,52 @@ def _augmented(before: pd.DataFrame, after: pd.DataFrame, pick: NDArray[np.intp]
     worse = (after["z"] - before["z"]).to_numpy()[pick]
     worse = worse + visit * np.sqrt(2) * rng.normal(size=pick.shape)
     return float(100 * np.mean((earlier >= 4) | ((earlier >= 2) & (worse > 0))))
+
+
+def augmentation_curve(
+    values: Mapping[str, float],
+    strengths: Array,
+    years: Sequence[float],
+    *,
+    n: int = 600,
+    patients: int = 80,
+    seed: int = 1,
+) -> Array:
+    """Return how many patients augment on 0.25 mg of pramipexole if all had one strength.
+
+    Parameters
+    ----------
+    values : mapping of str to float
+        Free parameters.
+    strengths : (A,) float
+        Strength of augmentation of everyone.
+    years : sequence of float
+        Times at which they are asked, rising.
+    n, patients, seed : int
+        As for :func:`summaries`.
+
+    Returns
+    -------
+    (A, T) array
+        Per cent, by the rule of the evidence, each answer with its error.
+    """
+    settled, weight, t, cut = _population(values, n, seed, None)
+    rows = _some(t["z"].to_numpy() > cut, patients)
+    own = weight[rows] / weight[rows].sum()
+    before = t.iloc[rows].reset_index(drop=True)
+    level = col.level_of_onset(t, cut)
+    out = np.zeros((len(strengths), len(years)))
+    for i, v in enumerate(strengths):
+        now, last = settled.take(rows), 0.0
+        now = co.People(now.cohort.with_params(al_aug=float(v)), now.facts)
+        for j, year in enumerate(years):
+            now, events = co.treated(now, "pramipexole_0.25", 52 * (year - last))
+            last = year
+            after = pd.DataFrame(co.table(now, events))
+            earlier = col.onset_hour(before, level) - col.onset_hour(after, level)
+            worse = (after["z"] - before["z"]).to_numpy()
+            out[i, j] = 100 * float(own @ col.augmentation_chance(earlier, worse))
+    return out
 
 
 def _waso(before: pd.DataFrame, after: pd.DataFrame, cut: float, glutamate: float) -> float:

@@ -18,6 +18,7 @@ from ekbom.disease import cohort as co
 from ekbom.errors import Refused
 from ekbom.inference.longitudinal import mmrm
 from ekbom.measures.clinic.trialstats import ancova, crossover
+from ekbom.trials.recruit import towards
 from ekbom.trials.responses import Responses, Visit
 from ekbom.trials.trialdesign import TrialDesign
 from ekbom.virtual.patients import visit_z
@@ -143,15 +144,16 @@ def _screen(
     design: TrialDesign, found: Responses, rng: np.random.Generator, size: int
 ) -> tuple[NDArray[np.int64], Array]:
     """Screen patients of the pool until there are enough; return who, and the score they said."""
-    pool = found.pool
+    pool, of = found.pool, _towards(design, found.start)
     who: list[NDArray[np.int64]] = []
     said: list[Array] = []
     have = 0
     for _ in range(_SCREENS):
-        rows = rng.integers(0, len(pool), 2 * size)
+        rows = rng.integers(0, len(pool), 2 * size) if of is None else (
+            rng.choice(of.size, 2 * size, p=of.ravel()) // of.shape[1])  # fmt: skip
         told = co.irls(visit_z(rng, found.start.table["z"][rows], False), pool.cut, rng)
         ok = told >= design.irls_least
-        if design.plms_least is not None:
+        if of is None and design.plms_least is not None:
             ok &= _told("plms", found.start, rows, found, rng, False) >= design.plms_least
         who.append(rows[ok])
         said.append(told[ok])
@@ -165,6 +167,21 @@ def _screen(
         found=", ".join(f"{bound:g}" for bound in asked.values() if bound),
         expected="lower bounds",
     )
+
+
+def _towards(design: TrialDesign, start: Visit) -> Array | None:
+    """Return the chance of each night of the pool to be the one of screening; None: all alike."""
+    if design.plms_like is None:
+        return None
+    assert start.plms is not None
+    index = start.plms.ravel()
+    enough = index >= (design.plms_least or 0.0)
+    if not enough.any():
+        raise Refused("No virtual patient moves as much as the trial asks.", field="plms_least",
+                      found=f"{design.plms_least:g}", expected="a lower bound")  # fmt: skip
+    chance = np.zeros(index.size)
+    chance[enough] = towards(index[enough], np.ones(int(enough.sum())), *design.plms_like)
+    return chance.reshape(start.plms.shape)
 
 
 def _dealt(rng: np.random.Generator, n: int, shares: tuple[float, ...]) -> NDArray[np.int64]:

@@ -88,6 +88,9 @@ class TrialDesign(BaseModel):
     plms_least : float or None
         Periodic leg movements in an hour of sleep, in a night of screening; the baseline of
         movements is another night.
+    plms_like : tuple of float or None
+        Mean and SD of movements an hour at screening in the study that is repeated: people
+        are screened so often that those taken have about these.
     ferritin_below : float or None
         ug/L, or transferrin saturation below 20 %.
     baseline : {"screening", "fresh"}
@@ -115,6 +118,7 @@ class TrialDesign(BaseModel):
     arms: dict[str, Arm] = Field(min_length=2)
     irls_least: int = Field(default=0, ge=0, le=39)
     plms_least: float | None = Field(default=None, ge=0, le=100)
+    plms_like: tuple[float, float] | None = None
     ferritin_below: float | None = Field(default=None, gt=0)
     baseline: Literal["screening", "fresh"] = "screening"
     dropout: float = Field(default=0.0, ge=0, lt=0.8)
@@ -128,6 +132,8 @@ class TrialDesign(BaseModel):
             raise ValueError(f"reference must be one of the arms: {', '.join(self.arms)}")
         if list(self.visits) != sorted(set(self.visits)) or self.visits[0] < 1:
             raise ValueError("visits must be weeks that rise from 1 on")
+        if self.plms_like is not None and min(self.plms_like) <= 0:
+            raise ValueError("plms_like must be a mean and an SD above 0")
         if self.visits[-1] != self.weeks:
             raise ValueError("the last visit must be the end of treatment")
         strange = [e for e in self.endpoints if e not in ENDPOINTS]
@@ -154,7 +160,8 @@ class TrialDesign(BaseModel):
     @property
     def nights(self) -> frozenset[str]:
         """What is read from recordings of movements, ``plms`` in sleep and ``plmw`` awake."""
-        asked = {"plms"} if self.plms_least is not None else set()
+        screened = self.plms_least is not None or self.plms_like is not None
+        asked = {"plms"} if screened else set()
         return frozenset(asked | ({"plms", "plmw"} & set(self.endpoints)))
 
     @property

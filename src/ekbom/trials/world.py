@@ -36,9 +36,9 @@ class World:
         Of every draw.
     changes : mapping of str to float, optional
         What differs from the shipped values: parameters of everyone (a lesion of the
-        model, or a draw from the posterior), ``spread:q_bbb`` or ``spread:g_irp`` (SD of
-        the log between people), ``median:al_aug``, and values of the population file
-        by ``part.key``.
+        model, or a draw from the posterior), ``spread:q_bbb``, ``spread:g_irp`` or
+        ``spread:al_aug`` (SD of the log between people), after it ``median:al_aug``, and
+        values of the population file by ``part.key``.
     """
 
     def __init__(
@@ -127,11 +127,15 @@ class World:
         for key, v in self._changes.items():
             if key.startswith("spread:"):
                 name = key.removeprefix("spread:")
-                params[name] = np.exp(v * people.facts[f"z_{name}"])
+                shape = co.data("population")["distributions"][name]
+                own = np.asarray(people.cohort.params[name])
+                z = people.facts.get(f"z_{name}", np.log(own / shape["location"]) / shape["scale"])
+                params[name] = shape["location"] * np.exp(v * z)
             elif key.startswith("median:"):
                 name = key.removeprefix("median:")
                 shipped = co.data("population")["distributions"][name]["location"]
-                params[name] = np.asarray(people.cohort.params[name]) * v / shipped
+                own = np.asarray(params.get(name, people.cohort.params[name]))
+                params[name] = own * v / shipped
             elif "." not in key:
                 params[key] = v
         return co.People(people.cohort.with_params(**params), people.facts)

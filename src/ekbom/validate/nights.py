@@ -9,8 +9,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from ekbom.measures.legs.periodicity import intervals, pi_2016
-from ekbom.validate.psg import W16, index_of, norms, scored_night
+from ekbom.measures.legs.periodicity import intervals, pi_ferri2006
+from ekbom.validate.psg import W06, index_of, norms, scored_night
 from ekbom.validate.result import Check
 from ekbom.virtual.patients import draw_pool
 
@@ -57,8 +57,8 @@ def lengths(*, patients: int, seed: int) -> tuple[list[Check], pd.DataFrame]:
     """
     ill = draw_pool(seed + 2, patients, 0, (20, 80), 0.5)
     young = draw_pool(seed + 3, 0, patients, (20, 40), 0.5)
-    scored = [scored_night(ill, k, seed + 2, 0, W16) for k in range(patients)]
-    calm = [scored_night(young, k, seed + 3, 0, W16) for k in range(patients)]
+    scored = [scored_night(ill, k, seed + 2, 0, W06) for k in range(patients)]
+    calm = [scored_night(young, k, seed + 3, 0, W06) for k in range(patients)]
     moving = [s for s in scored if index_of(s) > 5]
     count = [
         np.histogram(np.concatenate([np.diff(s.movements.onset) for s in group] or [np.zeros(0)]),
@@ -68,7 +68,7 @@ def lengths(*, patients: int, seed: int) -> tuple[list[Check], pd.DataFrame]:
     table = pd.DataFrame({"from_s": EDGES[:-1], "to_s": EDGES[1:], "patients": count[0],
                           "young_controls": count[1]})  # fmt: skip
     own = np.concatenate([intervals(s, "sleep") for s in moving] or [np.zeros(0)])
-    pi = np.array([pi_2016(s, "sleep").value for s in scored if index_of(s) > 15])
+    pi = np.array([pi_ferri2006(s, "sleep").value for s in scored if index_of(s) > 15])
     wide, tail = _density(table, "patients", 15, 30), _density(table, "patients", 30, 90)
     checks = [
         Check("intervals: density of 15 to 30 s over 30 to 90 s, patients",
@@ -82,7 +82,7 @@ def lengths(*, patients: int, seed: int) -> tuple[list[Check], pd.DataFrame]:
         Check("intervals: of 15 to 30 s a night, patients over young controls",
               wide / max(_density(table, "young_controls", 15, 30), 1e-9), len(calm), "x",
               note="PL02: absent in young controls"),
-        Check("periodicity index, patients with more than 15/h",
+        Check("periodicity index (Ferri 2006), patients with more than 15/h",
               float(pi.mean()) if pi.size else float("nan"), pi.size, "",
               note=f"SD {pi.std():.2f}; Korean patients .86 (SD .10)" if pi.size else "nobody"),
     ]  # fmt: skip

@@ -12,7 +12,7 @@ from ekbom.measures.legs.detect import detect
 from ekbom.measures.legs.indices import find, indices
 from ekbom.measures.legs.io.edf import ecg_channel, leg_channels, open_edf
 from ekbom.measures.legs.io.table import read_table
-from ekbom.measures.legs.periodicity import intervals, pi_2016
+from ekbom.measures.legs.periodicity import intervals, pi_2016, pi_ferri2006
 from ekbom.measures.legs.rules import rule_set
 from ekbom.measures.legs.score import Scored, score
 from ekbom.validate.errors import binomial_error, f1_error, mean_words, median_error
@@ -154,9 +154,9 @@ def norms(*, people: int, patients: int, seed: int) -> Iterator[Check]:
     yield Check("norms: variance of the index between patients over that between nights",
                 between / max(within, 1e-9), patients, "",
                 note="Trotti 2009: nearly 5")  # fmt: skip
-    nights = [[scored_night(ill, k, seed + 1, j, W16) for j in range(2)] for k in range(patients)]
+    nights = [[scored_night(ill, k, seed + 1, j, W06) for j in range(2)] for k in range(patients)]
     x = np.array([[index_of(s) for s in two] for two in nights])
-    pi = np.array([[pi_2016(s, "sleep").value for s in two] for two in nights])
+    pi = np.array([[pi_ferri2006(s, "sleep").value for s in two] for two in nights])
     apart = np.abs(x[:, 0] - x[:, 1])
     ok = np.isfinite(pi).all(axis=1) & (x.mean(axis=1) > 15)
     ratio = (apart[ok] / x[ok].mean(axis=1)).mean() / max(

@@ -133,6 +133,7 @@ def movement_facts(table: Mapping[str, Array], k: int) -> dict[str, Any]:
         "age": float(table["age"][k]),
         "person": float(table["plm_log"][k]),
         "excitability": float(table["e@0"][k]),
+        "short": float(table["z_short"][k]),
     }
 
 
