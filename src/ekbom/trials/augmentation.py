@@ -85,9 +85,9 @@ def run_augmentation(
     -------
     DataFrame
         One row an arm: expected share with augmentation and its 95 % interval, the
-        components (in truth, without the errors of telling), mean hours earlier, mean change of the log urge early and late, and
-        the power of the design (n shared by the arms, Fisher's test) against the
-        reference.
+        components (in truth, without the errors of telling), mean hours earlier, mean
+        change of the log urge early and late, and
+        the power of the design (n shared by the arms, Fisher's test) against the reference.
 
     Raises
     ------

@@ -79,8 +79,9 @@ def simulated(length: float, seed: int, nights: int = 50) -> Nights:
             rng = np.random.default_rng([seed, 51, i])
             person = g - np.log(value("plm", "rate")) - value("plm", "per_year") * (age - 50)
             for j in range(nights):
-                own = {"night_sd": 0.0, "tau_on": length, "short": float(rng.normal())}
-                onset = night(rng, age, person, 0.1, **own).onset
+                short = float(rng.normal())
+                one = night(rng, age, person, 0.1, night_sd=0.0, tau_on=length, short=short)
+                onset = one.onset
                 out[i, j], pi[i, j] = scored(onset, 7.5, OLD)[0], periodicity(onset)
         made.append(out)
         made_pi.append(pi)

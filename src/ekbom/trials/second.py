@@ -121,7 +121,9 @@ def augmentation(potency: pd.DataFrame, *, people: int = 500, seed: int = 1) -> 
     p = _of_potency(potency, "ec_g3", grid)
     middle = float(np.interp(0.5, np.cumsum(p), grid))
     entry = _priors()["al_aug"]
-    at, years = np.geomspace(*entry["runs"], entry["points"]), entry["years"]
+    years = [float(y) for y in entry["years"]]
+    low, high = (float(v) for v in entry["runs"])
+    at: Array = np.geomspace(low, high, int(entry["points"]))
     made = augmentation_curve(shipped_values() | {"ec_g3": middle}, at, years, n=people, seed=seed)
     return pd.DataFrame([
         {"al_aug": a, "years": y, "augmentation": made[i, j]}
@@ -156,7 +158,8 @@ def shares(strength: pd.DataFrame, median: Array, spread: Array) -> dict[float, 
     at = np.log(np.asarray(median))[..., None] + np.asarray(spread)[..., None] * z
     return {
         float(year): np.interp(at, np.log(t["al_aug"]), t["augmentation"]) @ (w / w.sum())
-        for year, t in strength.groupby("years")
+        for year in strength["years"].unique()
+        for t in [strength[strength["years"] == year]]
     }
 
 
@@ -225,8 +228,8 @@ def combine(
     last = finish(last, float(median["nu"]), float(median["mu"]))
     last["asia"] = float(np.interp(median["x_asia"], fine["x_asia"], asia))
     for name, (summary, _) in POTENCY.items():
-        t = potency[potency["parameter"] == name]
-        last[summary] = float(np.interp(np.log(median[name]), np.log(t["at"]), t["change"]))
+        of = potency[potency["parameter"] == name]
+        last[summary] = float(np.interp(np.log(median[name]), np.log(of["at"]), of["change"]))
     ended = shares(strength, np.array(median["al_aug"]), np.array(median["sd_aug"]))
     last["augmentation"] = float(ended[first_year])
     first = finish(dict(at_shipped(runs)), own["nu"], own["mu"])
