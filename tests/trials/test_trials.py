@@ -1,3 +1,4 @@
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -362,3 +363,31 @@ def test_the_report_page_shows_figures_verdicts_and_what_it_is_not(world):
     assert NOT_ADVICE in html
     assert "http://www.w3.org" in html
     assert "<script" not in html
+
+
+def test_what_decides_goes_on_when_stopped(tmp_path, monkeypatch):
+    from ekbom.cli.app import call
+    from ekbom.trials import decides as module
+
+    asked = []
+
+    def fake(world, rows, replicates, seed):
+        asked.append(dict(world))
+        if len(asked) == 4 and not (tmp_path / "decides.tsv").exists():
+            raise KeyboardInterrupt
+        low = "outside" if world.get("k_p") == 0 else "inside"
+        frame = pd.DataFrame({"id": ["A", "B"], "verdict": ["inside", low], "median": "1"})
+        return frame.assign(calibrated="no").set_index("id")
+
+    monkeypatch.setattr(module, "World", lambda n, seed, changes: changes)
+    monkeypatch.setattr(module, "_verdicts", fake)
+    command = ["model", "decides", "--out", str(tmp_path), "--n", "300"]
+    with contextlib.suppress(KeyboardInterrupt):
+        call(command)
+    assert len(asked) == 4
+    assert call(command) == 0
+    assert len(asked) == 4 + len(module.lesions()) + 1 - 3  # three were kept
+    table = pd.read_csv(tmp_path / "decides.tsv", sep="\t", keep_default_na=False)
+    lost = table.set_index("mechanism")["findings lost"]
+    assert (lost == "B").sum() == sum(float(x["set"].get("k_p", 1)) == 0
+                                      for x in module.lesions().values())  # fmt: skip

@@ -369,7 +369,7 @@ def _second_step(out: Path, seed: int) -> None:
 def decides(
     *, out: Path, rows: str = "*", n: int = 900, replicates: int = 200, seed: int = 1
 ) -> None:
-    """Say which mechanism decides which finding: one taken out at a time.
+    """Say which mechanism decides which finding: one taken out at a time; goes on when stopped.
 
     Parameters
     ----------
@@ -387,7 +387,19 @@ def decides(
     from ekbom.trials.decides import decides as compare
     from ekbom.trials.recipes import recipes as read
 
-    mechanisms, verdicts = compare(read(rows), people=n, replicates=replicates, seed=seed, say=_say)
+    from ekbom.trials.replicates import world_key
+
+    def store(name: str) -> Path:
+        return out / "worlds" / f"{name}-{world_key(n, replicates, seed, rows)}.tsv"
+
+    def kept(name: str) -> pd.DataFrame | None:
+        at = store(name)
+        return pd.read_csv(at, sep="\t", index_col="id") if at.exists() else None
+
+    mechanisms, verdicts = compare(
+        read(rows), people=n, replicates=replicates, seed=seed, say=_say, kept=kept,
+        keep=lambda name, made: write_bytes(store(name), tsv_bytes(made.reset_index())),
+    )  # fmt: skip
     write_bytes(out / "decides.tsv", tsv_bytes(mechanisms))
     write_bytes(out / "verdicts.tsv", tsv_bytes(verdicts))
     _say(mechanisms.to_string(index=False))

@@ -33,6 +33,8 @@ def decides(
     seed: int = 1,
     only: Sequence[str] | None = None,
     say: Callable[[str], None] = lambda _: None,
+    kept: Callable[[str], pd.DataFrame | None] = lambda _: None,
+    keep: Callable[[str, pd.DataFrame], None] = lambda _, __: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Take one mechanism out at a time and compare the verdicts of the base scenario.
 
@@ -46,6 +48,10 @@ def decides(
         Names of lesions.
     say : callable
         Told the name of each lesion.
+    kept : callable
+        Verdicts of an earlier run by the name of the lesion, None when there are none.
+    keep : callable
+        Given name and verdicts once they are made.
 
     Returns
     -------
@@ -55,7 +61,15 @@ def decides(
         and use.
     """
     rows = [r for r in found if r.kind != "contested" and r.design != "none"]
-    whole = _verdicts(World(people, seed), rows, replicates, seed)
+
+    def verdicts(name: str, changes: Mapping[str, Any]) -> pd.DataFrame:
+        made = kept(name)
+        if made is None:
+            made = _verdicts(World(people, seed, _numbers(changes)), rows, replicates, seed)
+            keep(name, made)
+        return made
+
+    whole = verdicts("whole", {})
     every = lesions()
     table = whole.rename(columns={"verdict": "whole model", "median": "median"})
     lines = []
@@ -63,7 +77,7 @@ def decides(
         if only is not None and name not in only:
             continue
         say(name)
-        own = _verdicts(World(people, seed, _numbers(entry["set"])), rows, replicates, seed)
+        own = verdicts(name, entry["set"])
         table[name] = own["verdict"]
         was, now = whole["verdict"] == "inside", own["verdict"] == "inside"
         lines.append({
