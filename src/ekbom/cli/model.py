@@ -386,7 +386,6 @@ def decides(
     """
     from ekbom.trials.decides import decides as compare
     from ekbom.trials.recipes import recipes as read
-
     from ekbom.trials.replicates import world_key
 
     def store(name: str) -> Path:
