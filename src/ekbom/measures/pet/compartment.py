@@ -166,12 +166,13 @@ def apart_from(gram: Array, cross: Array, q: Array) -> Array:
 
 @njit(cache=True, error_model="numpy")
 def _best_valley(  # type: ignore[no-untyped-def]
-    lt, coef, y, ln_rate, table, gram, apart, blood, P, group, vb_free, root, grid
+    lt, coef, y, ln_rate, table, gram, apart, blood, P, group, n_exp, trap, vb_free, root, grid
 ):
     """Polish the best pair of each group of faster rates; fills lt and coef. Returns rss, status.
 
     Noise makes more than one valley, and the lowest point of the table need not lie in the
-    deepest.
+    deepest. ``n_exp`` is 2 and ``trap`` false: as arguments, since numba compiles all that is
+    called with a constant once more for that constant.
     """
     K = ln_rate.size
     slow = np.searchsorted(ln_rate, SLOW)
@@ -192,7 +193,7 @@ def _best_valley(  # type: ignore[no-untyped-def]
         t[1] = ln_rate[where[a, 1]] if where[a, 1] >= 0 else t[0] - 1.0
         if t[1] < ln_rate[0]:
             t[1] = t[0] + 1.0
-        found, how = polish(t, 2, False, y, blood, vb_free, root, grid, 0.0, c)
+        found, how = polish(t, n_exp, trap, y, blood, vb_free, root, grid, 0.0, c)
         for _ in range(_TRIES):
             one = abs(t[0] - t[1]) < _ONE_RATE
             if c[0] > 0.0 and c[1] > 0.0 and not one:
@@ -212,7 +213,7 @@ def _best_valley(  # type: ignore[no-untyped-def]
                 break
             before, l0, l1, c0, c1, c2 = found, t[0], t[1], c[0], c[1], c[2]
             t[0 if c[0] <= 0.0 else 1] = ln_rate[k]
-            found, how = polish(t, 2, False, y, blood, vb_free, root, grid, 0.0, c)
+            found, how = polish(t, n_exp, trap, y, blood, vb_free, root, grid, 0.0, c)
             if not found < before:
                 found, t[0], t[1], c[0], c[1], c[2] = before, l0, l1, c0, c1, c2
                 break
@@ -240,8 +241,9 @@ def _fit_rows(  # type: ignore[no-untyped-def]
         lt, coef = np.zeros(2), np.zeros(3)
         if n_exp == 2 and not trap:
             rss[n], status[n] = _best_valley(
-                lt, coef, y, ln_rate, table, gram, apart, blood, P, group, vb_free, root, grid
-            )
+                lt, coef, y, ln_rate, table, gram, apart, blood, P, group, n_exp, trap, vb_free,
+                root, grid,
+            )  # fmt: skip
         else:
             i, _ = scan(table, gram, apart, blood, P, y, n_exp == 2, trap, vb_free)
             lt[0] = ln_rate[i]
@@ -250,7 +252,9 @@ def _fit_rows(  # type: ignore[no-untyped-def]
             if coef[0] > 0.0 and coef[1] > 0.0 and abs(lt[0] - lt[1]) < _ONE_RATE:
                 # two rates that are one are a single tissue: fit that, and say so
                 lt[0] = (coef[0] * lt[0] + coef[1] * lt[1]) / (coef[0] + coef[1])
-                rss[n], status[n] = polish(lt, 1, False, y, blood, vb_free, root, grid, 0.0, coef)
+                rss[n], status[n] = polish(
+                    lt, n_exp - 1, trap, y, blood, vb_free, root, grid, 0.0, coef
+                )
                 coef[2], coef[1] = coef[1], 0.0
             if coef[0] <= 0.0 or (lt[1] > lt[0] and coef[1] > 0.0):
                 lt[0], lt[1] = lt[1], lt[0]

@@ -266,8 +266,9 @@ def _one(
     for f in range(F):
         for j in range(N):
             h[j] += unit[f, j] * y[f]
-    p = 0
-    exact = False
+    # typed: a constant would have all that is called with it compiled once more
+    p = np.int64(0)
+    exact = np.bool_(False)
     worst = 0.0
     for _ in range(6 * N):
         if exact:
@@ -297,9 +298,9 @@ def _one(
                     worst = max(worst, abs(g[P[i]]))
                 return p, worst
             # Second part: the same method on the columns themselves.
-            exact = True
+            exact = np.bool_(True)
             _sort(P, x, p)
-            p = _feasible(True, unit, gram, h, y, P, x, p, inside, Q, R, r, s)
+            p = _feasible(exact, unit, gram, h, y, P, x, p, inside, Q, R, r, s)
             for j in range(N):
                 blocked[j] = not usable[j]
             if p == 0:
