@@ -268,7 +268,7 @@ def _one(
             h[j] += unit[f, j] * y[f]
     # typed: a constant would have all that is called with it compiled once more
     p = np.int64(0)
-    exact = np.bool_(False)
+    exact: Any = np.bool_(False)
     worst = 0.0
     for _ in range(6 * N):
         if exact:
