@@ -35,7 +35,9 @@ def one(seed: int, folder: Path, variant: str | None, size: str, workers: int):
     truth = virtual.make(design, folder / "raw", size=size, seed=seed)
     plan = folder / "plan.toml"
     # figures take most of the time and change no number
-    plan.write_text(virtual.plan_text(size).replace("vB = 0.05", "vB = 0.05\nfigures = false"))
+    plan.write_text(
+        virtual.plan_text(size, design).replace("vB = 0.05", "vB = 0.05\nfigures = false")
+    )
     summary = run_study(folder / "raw", folder / "results", "all", plan, executor=executor(workers))
     if summary.exit_code != 0:
         raise SystemExit(f"seed {seed}: the run ended with {summary.exit_code}")
@@ -96,7 +98,7 @@ def report(
     from ekbom import virtual
 
     n = len(rows)
-    slope = virtual.load("demo", variant=variant).binding.severity_slope
+    slope = virtual.load("demo", variant=variant).severity_slope
     print(f"\n{n} seeds, size {size}, slope {slope} occupancy per point")
     print(f"at least 5 of 6 regions at Holm p < .05: {(rows['found'] >= 5).sum()} of {n}")
     print(f"all 6: {(rows['found'] == 6).sum()} of {n}; none: {(rows['found'] == 0).sum()} of {n}")

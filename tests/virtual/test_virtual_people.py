@@ -18,6 +18,13 @@ SOURCES = sources(DPN)
 SIX = {"medialthalamus", "amygdala", "caudate", "anteriorcingulate", "insula", "orbitofrontal"}
 
 
+def plain(changes=None, variant=None):
+    """Return a design of the size of the demo whose people are not of the disease model."""
+    return virtual.load(
+        "smoke", {"groups.rls": 15, "groups.control": 12, **(changes or {})}, variant
+    )
+
+
 def tissues(design, seed):
     people = draw_cohort(design, seed)
     about = centres(people)
@@ -27,7 +34,7 @@ def tissues(design, seed):
 
 
 def test_scores_stay_in_range_and_items_add_up():
-    people = draw_cohort(virtual.load("demo", {"groups.rls": 200}), 3)
+    people = draw_cohort(plain({"groups.rls": 200}), 3)
     for person in people:
         if person.group == "control":
             assert person.irls is None
@@ -43,7 +50,7 @@ def test_scores_stay_in_range_and_items_add_up():
 
 
 def test_spread_recruitment_fills_every_band_once():
-    people = draw_cohort(virtual.load("demo"), 8)
+    people = draw_cohort(plain(), 8)
     irls = np.array([p.irls_total for p in people if p.group == "rls"])
     low, high = norm.cdf((np.array([9.5, 38.5]) - 24) / 8.5)
     edges = 24 + 8.5 * norm.ppf(low + (high - low) * np.arange(16) / 15)
@@ -54,8 +61,7 @@ def test_spread_recruitment_fills_every_band_once():
 
 
 def test_random_recruitment_has_the_asked_moments_and_correlation():
-    design = virtual.load(
-        "demo",
+    design = plain(
         {
             "groups.rls": 3000,
             "groups.control": 0,
@@ -73,12 +79,9 @@ def test_random_recruitment_has_the_asked_moments_and_correlation():
 
 
 def test_a_larger_study_keeps_the_persons_it_shares():
-    a = draw_cohort(
-        virtual.load("demo", {"groups.control": 0, "cohort.irls.recruited": "random"}), 5
-    )
+    a = draw_cohort(plain({"groups.control": 0, "cohort.irls.recruited": "random"}), 5)
     b = draw_cohort(
-        virtual.load(
-            "demo",
+        plain(
             {"groups.rls": 30, "groups.control": 0, "cohort.irls.recruited": "random"},
         ),
         5,
@@ -87,13 +90,13 @@ def test_a_larger_study_keeps_the_persons_it_shares():
 
 
 def test_volunteers_are_matched_in_age():
-    people = draw_cohort(virtual.load("demo", {"groups.rls": 40, "groups.control": 40}), 2)
+    people = draw_cohort(plain({"groups.rls": 40, "groups.control": 40}), 2)
     pairs = np.array([[people[i].age, people[40 + i].age] for i in range(40)])
     assert np.std(np.diff(pairs, axis=1)) < 4
 
 
 def test_groups_have_equal_occupancy_and_slopes_are_exact():
-    design = virtual.load("demo")
+    design = plain()
     for seed in range(5):
         people, found = tissues(design, seed)
         patients = [p.group == "rls" for p in people]
@@ -112,8 +115,8 @@ def test_groups_have_equal_occupancy_and_slopes_are_exact():
 
 
 def test_occupancy_lowers_the_specific_part_only():
-    design = virtual.load("demo")
-    still = virtual.load("demo", variant="null")
+    design = plain()
+    still = plain(variant="null")
     (_, with_slope), (_, without) = tissues(design, 4), tissues(still, 4)
     VND = DPN.kinetics["general"].VND
     for a, b in zip(with_slope, without, strict=True):
@@ -123,7 +126,7 @@ def test_occupancy_lowers_the_specific_part_only():
 
 
 def test_spread_between_persons_and_share_between_regions():
-    design = virtual.load("demo", {"groups.rls": 0, "groups.control": 1500, "binding.side_cv": 0.0})
+    design = plain({"groups.rls": 0, "groups.control": 1500, "binding.side_cv": 0.0})
     _, found = tissues(design, 1)
     VT = np.array([f.VT for f in found])
     named = [i for i, source in enumerate(SOURCES) if source.index]
@@ -137,7 +140,7 @@ def test_spread_between_persons_and_share_between_regions():
 
 def test_a_planted_group_difference_is_there():
     change = {"groups.rls": 800, "groups.control": 800, "binding.group_shift_percent": -10.0}
-    people, found = tissues(virtual.load("demo", change, "null"), 0)
+    people, found = tissues(plain(change, "null"), 0)
     VT = np.array([f.VT[0] for f in found])
     group = np.array([p.group == "rls" for p in people])
     assert VT[group].mean() / VT[~group].mean() == pytest.approx(0.9, abs=0.015)
@@ -145,8 +148,8 @@ def test_a_planted_group_difference_is_there():
 
 def test_too_strong_a_slope_is_refused():
     with pytest.raises(Refused, match="more than all sites"):
-        tissues(virtual.load("demo", {"binding.severity_slope": 0.2}), 1)
+        tissues(plain({"binding.severity_slope": 0.2}), 1)
 
 
 def test_the_realistic_variant_is_within_the_models_range():
-    assert 0.012 <= virtual.load("demo", variant="realistic").binding.severity_slope <= 0.016
+    assert 0.012 <= virtual.load("demo", variant="realistic").severity_slope <= 0.016

@@ -17,6 +17,7 @@ from ekbom import virtual
 from ekbom.cli.run import run
 from ekbom.cli.simulate import with_progress
 from ekbom.errors import Refused
+from ekbom.validate.drawn_power import DrawnPower, drawn_power
 from ekbom.validate.planted import Comparison, compare
 from ekbom.virtual.truth import area_of
 
@@ -44,11 +45,11 @@ def demo(
     seed
         Another seed is another study.
     realistic
-        Plant the weaker slope that the disease model allows.
+        The slope and the coupling of the model study itself, von-spiczak-2005; prints its
+        power.
     native
         Every head with an anatomy, a place and a motion of its own, and a T1w image;
-        takes minutes. With realistic: the design von-spiczak-2005, whose people come
-        from the disease model.
+        takes minutes. With realistic: the design von-spiczak-2005 as it is.
     size
         quick: images of 4 mm and maps; rois: regional curves only.
     workers
@@ -85,7 +86,7 @@ def chosen(*, realistic: bool, native: bool) -> virtual.Design:
     Parameters
     ----------
     realistic : bool
-        Plant the weaker slope.
+        Slope and coupling of the model study.
     native : bool
         Heads of their own.
 
@@ -93,7 +94,7 @@ def chosen(*, realistic: bool, native: bool) -> virtual.Design:
     -------
     Design
         ``demo``; the same with the heads of ``von-spiczak-2005``, ``demo-native``; or that
-        design, whose people come from the disease model and whose slope is the weaker one.
+        design itself, whose slope is the weaker one.
     """
     if native and realistic:
         return virtual.load("von-spiczak-2005")
@@ -203,16 +204,41 @@ def show(truth: virtual.StudyTruth, found: Comparison, console: Console) -> None
         _peaks(name, peaks, truth.design.binding.severity_regions, console)
     if severity < 0.02:
         console.print(
-            "The slope planted is the one the disease model allows; a study of this size finds "
-            "it only now and then.",
+            "The slope planted is one the disease model allows; a study of this size finds it "
+            "only now and then.",
             markup=False,
         )
+        console.print(power_words(drawn_power(truth.design), truth.design), markup=False)
     else:
         console.print(
             f"A slope of {severity:.2g} is stronger than the disease model allows "
             "(0.012 to 0.016); --realistic plants that.",
             markup=False,
         )
+
+
+def power_words(power: DrawnPower, design: virtual.Design) -> str:
+    """Return what such a study can find, in words.
+
+    Parameters
+    ----------
+    power : DrawnPower
+        Of the design.
+    design : Design
+        Whose patients are counted.
+
+    Returns
+    -------
+    str
+        Two lines.
+    """
+    each = ", ".join(f"{area} {100 * share:.0f}" for area, share in power.regions.items())
+    error = 100 * 0.5 / math.sqrt(power.studies)
+    return (
+        f"Power of {design.groups.rls} patients at Holm p < .05, % of {power.studies} such "
+        f"studies drawn (+- {error:.0f}): {each}.\n"
+        f"At least five regions: {100 * power.five:.0f} %; none: {100 * power.none:.0f} %."
+    )
 
 
 def _peaks(name: str, peaks: pd.DataFrame, planted: tuple[str, ...], console: Console) -> None:

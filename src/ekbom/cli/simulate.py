@@ -40,7 +40,8 @@ def simulate(
     Parameters
     ----------
     design
-        Name of a ready-made design; `--list` prints them.
+        Name of a ready-made design, `--list` prints them; or a file of your own, my.toml, which
+        may be built on one (base = "von-spiczak-2005").
     out
         New or empty folder.
     size
@@ -96,7 +97,7 @@ def simulate(
         )
     clinical = design in virtual.protocol_names()
     if show:
-        text = virtual.protocol_text(design) if clinical else virtual.design_text(design)
+        text = virtual.protocol_text(design) if clinical else virtual.shown_text(design)
         console.print(text, markup=False, end="")
         return 0
     if out is None:

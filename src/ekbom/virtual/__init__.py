@@ -5,7 +5,7 @@ Nothing simulated may be shown as patient data: every study says what it is in
 """
 
 from ekbom.virtual.clinical import ClinicalTruth, make_clinical
-from ekbom.virtual.design import Design, design_names, design_text, load
+from ekbom.virtual.design import Design, design_names, design_text, load, shown_text
 from ekbom.virtual.make import make
 from ekbom.virtual.plans import plan_text
 from ekbom.virtual.protocol import Protocol, load_protocol, protocol_names, protocol_text
@@ -28,4 +28,5 @@ __all__ = [
     "plan_text",
     "protocol_names",
     "protocol_text",
+    "shown_text",
 ]

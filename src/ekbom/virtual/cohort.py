@@ -89,7 +89,9 @@ def draw_cohort(design: Design, seed: int) -> tuple[Person, ...]:
     n_rls, n = design.groups.rls, design.groups.rls + design.groups.control
     width = max(2, len(str(n)))
     if design.disease is not None:
-        return _from_disease(design, seed, width)
+        from ekbom.virtual.from_disease import recruited
+
+        return recruited(design, seed, width)
     people: list[Person] = []
     bands = stream(seed, 0, "study").permutation(n_rls)
     for index in range(n):
@@ -99,69 +101,6 @@ def draw_cohort(design: Design, seed: int) -> tuple[Person, ...]:
         label = f"sub-{index + 1:0{width}d}"
         band = (int(bands[index]), n_rls) if group == "rls" else (0, 1)
         people.append(_person(rng, design.cohort, index, label, group, partner, band))
-    return tuple(people)
-
-
-def _from_disease(design: Design, seed: int, width: int) -> tuple[Person, ...]:
-    """Recruit patients and volunteers from people of the disease model."""
-    from ekbom.disease.cohort import irls as score_of
-    from ekbom.virtual.recruits import hours, match, occupancies, pool, recruit, reference
-
-    assert design.disease is not None
-    cohort, groups = design.cohort, design.groups
-    ref = reference(design)
-    rng = stream(seed, 0, "study")
-    drawn, _ = pool(
-        max(groups.rls, groups.control // 2, 8) * design.disease.people_per_patient,
-        int(rng.integers(2**31)),
-        hours(design),
-        design.disease.scenario,
-        ref.cut,
-        cohort.age_range,
-    )
-    scores = score_of(drawn.z, ref.cut, rng)
-    sick, well = np.flatnonzero(drawn.rls), np.flatnonzero(~drawn.rls)
-    patients = sick[recruit(scores[sick], cohort.irls, groups.rls, rng)]
-    ages = drawn.age[patients] if groups.rls else drawn.age[well]
-    wanted = ages[np.arange(groups.control) % ages.size] + 2.0 * rng.standard_normal(groups.control)
-    volunteers = well[match(drawn.age[well], wanted, rng)]
-    spread = (cohort.irls.mean, cohort.irls.sd)
-    rows = np.concatenate([patients, volunteers])
-    # whose states a person's receptors have: another's, when nothing is to go with anything
-    brain = rng.permutation(rows.size) if design.permuted else np.arange(rows.size)
-    people = []
-    for index, row in enumerate(rows):
-        inner = int(brain[index])
-        state, sick_inside = rows[inner], inner < groups.rls
-        own = stream(seed, index, "person")
-        group = "rls" if index < groups.rls else "control"
-        sex = "F" if drawn.female[row] else "M"
-        typical = cohort.weight_mean_kg * (0.92 if sex == "F" else 1.08)
-        weight = round(float(typical * np.exp(cohort.weight_cv * own.standard_normal())), 1)
-        age = int(drawn.age[row])
-        onset, items, pain = None, None, None
-        if group == "rls":
-            onset = int(own.integers(min(18, age), age + 1))
-            total = int(scores[row])
-            items = _items(own, total, IRLS_ITEMS, IRLS_MAX)
-            z, r = (total - spread[0]) / spread[1], cohort.affective_irls_correlation
-            other = _standard(own, cohort.affective, r * z, float(np.sqrt(1 - r * r)), (0, 1))
-            pain = _items(own, _points(other, cohort.affective), AFFECTIVE_ITEMS, AFFECTIVE_MAX)
-        taken = (
-            tuple(
-                occupancies(
-                    design, drawn.phasic[state], drawn.theta[state], sick_inside, ref
-                ).tolist()
-            )
-            if design.opioid is not None
-            else None
-        )
-        people.append(
-            Person(
-                index, f"sub-{index + 1:0{width}d}", group, age, sex, weight, onset, items, pain,
-                taken, tuple((drawn.bp[state] / ref.bp).tolist()), float(drawn.z[row]),
-            )
-        )  # fmt: skip
     return tuple(people)
 
 
@@ -195,23 +134,40 @@ def _person(
         sex,
         weight,
         onset,
-        _items(rng, irls, IRLS_ITEMS, IRLS_MAX),
-        _items(rng, affective, AFFECTIVE_ITEMS, AFFECTIVE_MAX),
+        items(rng, irls, IRLS_ITEMS, IRLS_MAX),
+        items(rng, affective, AFFECTIVE_ITEMS, AFFECTIVE_MAX),
     )
 
 
 def _scores(rng: np.random.Generator, cohort: Cohort, band: tuple[int, int]) -> tuple[int, int]:
-    z = _standard(rng, cohort.irls, 0.0, 1.0, band)
+    z = standard(rng, cohort.irls, 0.0, 1.0, band)
     r = cohort.affective_irls_correlation
     # given the severity; random whatever `recruited` says of the severity
-    other = _standard(rng, cohort.affective, r * z, float(np.sqrt(1.0 - r * r)), (0, 1))
-    return _points(z, cohort.irls), _points(other, cohort.affective)
+    other = standard(rng, cohort.affective, r * z, float(np.sqrt(1.0 - r * r)), (0, 1))
+    return points(z, cohort.irls), points(other, cohort.affective)
 
 
-def _standard(
+def standard(
     rng: np.random.Generator, scale: Scale, mean: float, sd: float, band: tuple[int, int]
 ) -> float:
-    """Draw a standardised score inside the scale's range, in one of n equal bands."""
+    """Draw a standardised score inside the scale's range, in one of n equal bands.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Of the person.
+    scale : Scale
+        Range, and whether bands count.
+    mean, sd : float
+        Of the standardised score.
+    band : tuple of int
+        Which, of how many.
+
+    Returns
+    -------
+    float
+        In standard deviations of the scale from its mean.
+    """
     edges = (np.array([scale.low - 0.5, scale.high + 0.5]) - scale.mean) / scale.sd
     low, high = ndtr((edges - mean) / sd)
     k, n = band if scale.recruited == "spread" else (0, 1)
@@ -219,11 +175,40 @@ def _standard(
     return float(mean + sd * ndtri(low + u * (high - low)))
 
 
-def _points(z: float, scale: Scale) -> int:
+def points(z: float, scale: Scale) -> int:
+    """Return a standardised score as whole points inside the range.
+
+    Parameters
+    ----------
+    z : float
+        Of :func:`standard`.
+    scale : Scale
+        Mean, spread and range.
+
+    Returns
+    -------
+    int
+        Points.
+    """
     return int(np.clip(round(scale.mean + scale.sd * z), scale.low, scale.high))
 
 
-def _items(rng: np.random.Generator, total: int, items: int, highest: int) -> tuple[int, ...]:
-    """Return items that add up: points dealt to the places of all items at random."""
-    dealt: NDArray[np.int64] = rng.multivariate_hypergeometric([highest] * items, total)
+def items(rng: np.random.Generator, total: int, number: int, highest: int) -> tuple[int, ...]:
+    """Return items that add up: points dealt to the places of all items at random.
+
+    Parameters
+    ----------
+    rng : numpy.random.Generator
+        Of the person.
+    total : int
+        Points.
+    number, highest : int
+        Number of items, and the most that one can have.
+
+    Returns
+    -------
+    tuple of int
+        One an item.
+    """
+    dealt: NDArray[np.int64] = rng.multivariate_hypergeometric([highest] * number, total)
     return tuple(int(points) for points in dealt)

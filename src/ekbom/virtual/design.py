@@ -1,16 +1,22 @@
-"""A design says who is scanned, how they bind, and with what instruments: TOML."""
+"""A design says who is scanned, how they bind, and with what instruments: TOML.
+
+A design may be built on a ready-made one (``base = "von-spiczak-2005"``), leave parts of it
+out (``without = ["head", "t1"]``) and say what is different; see :mod:`ekbom.virtual.built_on`.
+"""
 
 from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
 from importlib import resources
+from pathlib import Path
 from typing import Any, Self
 
 from pydantic import Field, ValidationError, model_validator
 
 from ekbom.errors import Refused
 from ekbom.measures.pet.tracers import tracer
+from ekbom.virtual.built_on import whole
 from ekbom.virtual.design_parts import (
     T1,
     Binding,
@@ -74,6 +80,10 @@ class Design(Checked):
     def _blood_covers_scan(self) -> Self:
         if self.opioid is not None and self.disease is None:
             raise ValueError("[opioid] needs [disease]")
+        if self.opioid is not None and self.binding.severity_slope:
+            raise ValueError(
+                "with [opioid], severity acts through opioid.slope: binding.severity_slope is 0"
+            )
         if self.scans and self.disease is None:
             raise ValueError("[[scans]] need [disease], whose states they see")
         names = [(scan.session, scan.label) for scan in self.scans]
@@ -111,12 +121,12 @@ def design_names() -> tuple[str, ...]:
 
 
 def design_text(name: str) -> str:
-    """Return the TOML text of a ready-made design.
+    """Return the TOML text of a design, as it is written.
 
     Parameters
     ----------
     name : str
-        One of :func:`design_names`.
+        One of :func:`design_names`, or the path of a file that ends in ``.toml``.
 
     Returns
     -------
@@ -128,12 +138,17 @@ def design_text(name: str) -> str:
     Refused
         When there is no such design.
     """
+    if name.endswith(".toml"):
+        try:
+            return Path(name).read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as fault:
+            raise Refused("The design cannot be read.", file=name, found=fault) from fault
     if name not in design_names():
         raise Refused(
             "There is no such design.",
             field="DESIGN",
             found=repr(name),
-            expected=", ".join(design_names()),
+            expected=", ".join((*design_names(), "or a file that ends in .toml")),
             mend="`ekbom simulate --list` says what each is for",
         )
     return (resources.files("ekbom.virtual") / "designs" / f"{name}.toml").read_text("utf-8")
@@ -142,12 +157,12 @@ def design_text(name: str) -> str:
 def load(
     name: str, overrides: Mapping[str, Any] | None = None, variant: str | None = None
 ) -> Design:
-    """Return a ready-made design, changed where asked.
+    """Return a design, changed where asked.
 
     Parameters
     ----------
     name : str
-        One of :func:`design_names`.
+        One of :func:`design_names`, or the path of a file of one's own that ends in ``.toml``.
     overrides : mapping of str to value, optional
         Dotted keys, ``{"binding.cv": 0.12}``; applied after the variant.
     variant : str, optional
@@ -163,7 +178,8 @@ def load(
     Refused
         Unknown design, variant or key, or a value out of range.
     """
-    return parse(design_text(name), overrides, variant, source=f"{name}.toml")
+    source = name if name.endswith(".toml") else f"{name}.toml"
+    return parse(design_text(name), overrides, variant, source=source)
 
 
 def parse(
@@ -193,10 +209,7 @@ def parse(
     Refused
         As :func:`load`.
     """
-    try:
-        tree = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as fault:
-        raise Refused("The design is not TOML.", file=source, found=str(fault)) from fault
+    tree = whole(_tree(text, source), source, _below)
     changes: dict[str, Any] = {}
     if variant is not None:
         variants = tree.get("variants", {})
@@ -223,6 +236,25 @@ def parse(
             found=first.get("input") if first["loc"] else None,
             expected=first["msg"],
         ) from fault
+
+
+def _tree(text: str, source: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as fault:
+        raise Refused("The design is not TOML.", file=source, found=str(fault)) from fault
+
+
+def _below(name: str) -> dict[str, Any]:
+    """Return the settings of a ready-made design on which another is built."""
+    if name not in design_names():
+        raise Refused(
+            "There is no such design to build on.",
+            field="base",
+            found=repr(name),
+            expected=", ".join(design_names()),
+        )
+    return _tree(design_text(name), f"{name}.toml")
 
 
 def _change(tree: dict[str, Any], key: str, value: object, source: str) -> None:
@@ -254,3 +286,25 @@ def design_toml(design: Design) -> str:
         TOML that :func:`parse` reads back to the same design.
     """
     return toml_text(design.model_dump(exclude={"variants"}, exclude_none=True))
+
+
+def shown_text(name: str) -> str:
+    """Return what `--show` prints: a design as written, or whole where it is built on another.
+
+    Parameters
+    ----------
+    name : str
+        As for :func:`load`.
+
+    Returns
+    -------
+    str
+        TOML that :func:`parse` reads to the same design; what its own file says stands above
+        as a comment.
+    """
+    text, design = design_text(name), load(name)
+    if "base" not in _tree(text, name):
+        return text
+    own = "\n".join(f"# {line}".rstrip() for line in text.splitlines())
+    every = toml_text(design.model_dump(exclude_none=True))
+    return f"{own}\n#\n# The whole of it:\n\n{every}"

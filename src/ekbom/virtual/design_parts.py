@@ -129,11 +129,17 @@ class Scanner(Checked):
 
 
 class Disease(Checked):
-    """The people come from the executable disease model, in one of its scenarios."""
+    """The people come from the executable disease model, in one of its scenarios.
+
+    ``people = "drawn"`` draws a population anew for every study; ``"shipped"`` recruits as
+    many of the people who come with the program (:mod:`ekbom.virtual.shipped`), which takes
+    no time, and draws where these are not of the same model, scenario, hour or ages.
+    """
 
     scenario: str = "base"
     hour: float = Field(ge=0, lt=24)
     people_per_patient: int = Field(ge=25, le=2000)
+    people: Literal["drawn", "shipped"] = "drawn"
 
 
 class Opioid(Checked):
@@ -141,12 +147,14 @@ class Opioid(Checked):
 
     ``slope`` is occupancy a point of severity among the patients; ``tonic`` is
     the tonic deficit, 1 where it makes the groups' means equal, 0 the rival
-    without any. ``coupling = "model"`` takes the model's own occupancy.
+    without any. ``coupling = "calibrated"`` scales the model's phasic opioid to that
+    slope, ``"model"`` takes the model's own occupancy, and ``"score"`` makes occupancy
+    go with the IRLS itself and nothing else, which is stronger than the model allows.
     """
 
     slope: float = Field(ge=0, le=0.04)
     tonic: float = Field(ge=0, le=2)
-    coupling: Literal["calibrated", "model"] = "calibrated"
+    coupling: Literal["calibrated", "model", "score"] = "calibrated"
 
 
 class Scan(Checked):

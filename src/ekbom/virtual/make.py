@@ -21,6 +21,7 @@ from ekbom.virtual.binding import Tissue
 from ekbom.virtual.blood import Arterial
 from ekbom.virtual.cohort import Person
 from ekbom.virtual.design import Design, design_toml, load
+from ekbom.virtual.disease_truth import told_of
 from ekbom.virtual.faults import known, plant
 from ekbom.virtual.head import Head
 from ekbom.virtual.kinetics import time_grid
@@ -249,7 +250,7 @@ def _finish(study: VirtualStudy, scans: list[_Scan]) -> StudyTruth:
         bids.write_tsv(root / f"{name}_truth.tsv", columns)
         bids.write_json(root / f"{name}_truth.json", table_sidecar(frame))
     if study.design.disease is not None:
-        bids.write_json(root / "disease_truth.json", _disease_truth(study))
+        bids.write_json(root / "disease_truth.json", told_of(study.design, study.people))
     files = bids.write_sums(study.root, root / "SHA256SUMS")
     return StudyTruth(
         study.design,
@@ -261,31 +262,6 @@ def _finish(study: VirtualStudy, scans: list[_Scan]) -> StudyTruth:
         tables["effects"],
         files + 1,
     )
-
-
-def _disease_truth(study: VirtualStudy) -> dict[str, Any]:
-    """Return how the disease model's states became occupancy."""
-    from ekbom.virtual.recruits import calibration, model_key, reference
-
-    design = study.design
-    assert design.disease is not None
-    ref = reference(design)
-    out: dict[str, Any] = {
-        "scenario": design.disease.scenario,
-        "model": model_key(design),
-        "threshold": ref.cut,
-        "own_slope": ref.model_slope,
-    }
-    if design.opioid is not None:
-        gain, deficit = calibration(design, ref)
-        out |= {
-            "coupling": design.opioid.coupling,
-            "slope": design.opioid.slope,
-            "tonic": design.opioid.tonic,
-            "gain": gain,
-            "deficit": deficit,
-        }
-    return out
 
 
 def _participant_rows(scans: list[_Scan]) -> Iterator[dict[str, Any]]:

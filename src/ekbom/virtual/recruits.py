@@ -157,14 +157,42 @@ def model_key(design: Design) -> str:
         16 hex digits over the model's files and the recruitment.
     """
     assert design.disease is not None
+    return _key(
+        design.disease.scenario, hours(design)[0], design.cohort.irls, design.cohort.age_range
+    )
+
+
+def people_key(design: Design) -> str:
+    """Return what the people of a design depend on, before any is recruited.
+
+    Parameters
+    ----------
+    design : Design
+        With a disease part.
+
+    Returns
+    -------
+    str
+        16 hex digits over the model's files, scenario, hours and ages.
+    """
+    assert design.disease is not None
+    return _key(design.disease.scenario, hours(design), design.cohort.age_range)
+
+
+def _key(*said: object) -> str:
+    digest = _model_digest().copy()
+    digest.update(repr(said).encode())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def _model_digest() -> hashlib._Hash:
     digest = hashlib.sha256()
     folder = resources.files("ekbom.disease.spec")
     for item in sorted(folder.iterdir(), key=lambda i: i.name):
         if item.name.endswith(".toml"):
             digest.update(item.read_bytes())
-    said = (design.disease.scenario, hours(design)[0], design.cohort.irls, design.cohort.age_range)
-    digest.update(repr(said).encode())
-    return digest.hexdigest()[:16]
+    return digest
 
 
 def hours(design: Design) -> tuple[float, ...]:
@@ -386,10 +414,11 @@ def calibration(design: Design, ref: Reference) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Write the references of the ready-made designs into the package."""
+    """Write the references of the ready-made designs, and people, into the package."""
     from pathlib import Path
 
     from ekbom.virtual.design import design_names, load
+    from ekbom.virtual.shipped import write_people
 
     lines = [
         "# Threshold and calibration of the disease cohorts, by what they depend on.",
@@ -407,8 +436,11 @@ def main() -> None:
             lines += ["", f"[{model_key(built)}]", f'design = "{label}"']
             found = compute_reference(built)
             lines += [f"{k} = {v!r}" for k, v in vars(found).items()]
-    path = Path(__file__).with_name("reference.toml")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    here = Path(__file__)
+    here.with_name("reference.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    _stored.cache_clear()
+    people = write_people(load("von-spiczak-2005"))
+    here.with_name("people.tsv").write_text(people, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -26,8 +26,8 @@ def toml_text(tree: dict[str, Any]) -> str:
 def _toml(tree: dict[str, Any], path: list[str], lines: list[str]) -> None:
     plain = {k: v for k, v in tree.items() if not isinstance(v, dict) and not _is_tables(v)}
     if path:
-        lines += ["", f"[{'.'.join(path)}]"]
-    lines += [f"{key} = {_toml_value(value)}" for key, value in plain.items()]
+        lines += ["", f"[{'.'.join(_key(part) for part in path)}]"]
+    lines += [f"{_key(key)} = {_toml_value(value)}" for key, value in plain.items()]
     for key, value in tree.items():
         if isinstance(value, dict):
             _toml(value, [*path, key], lines)
@@ -35,6 +35,11 @@ def _toml(tree: dict[str, Any], path: list[str], lines: list[str]) -> None:
             for one in value:
                 lines += ["", f"[[{'.'.join([*path, key])}]]"]
                 lines += [f"{k} = {_toml_value(v)}" for k, v in one.items()]
+
+
+def _key(word: str) -> str:
+    """Return a key as TOML wants it: in quotes where it is more than letters and digits."""
+    return word if word.replace("_", "").replace("-", "").isalnum() else _toml_value(word)
 
 
 def _is_tables(value: object) -> bool:
