@@ -80,7 +80,7 @@ def test_the_demo_is_the_model_study_but_for_what_it_says():
         if not isinstance(value, dict) or demo[part] is None or value[key] != demo[part][key]
     }
     assert different == {
-        *("head.", "t1.", "disease.people", "disease.people_per_patient"),
+        *("head.", "t1.", "plan", "disease.people", "disease.people_per_patient"),
         *("opioid.slope", "opioid.coupling", "binding.affective_slope"),
     }
     weak = virtual.load("demo", variant="realistic").model_dump()

@@ -49,7 +49,8 @@ class Design(Checked):
     scans : tuple of Scan
         Several scans a person; one of ``tracer`` without sessions by default.
     plan : str, optional
-        File of ``plans/`` that is written beside; the opioid study's by default.
+        File of ``plans/`` that is written beside, the opioid study's by default; ``quick`` is
+        that one without the error of the blood.
     permuted : bool
         Brains are dealt to persons at random: nothing goes with group or score.
     head, t1 : optional

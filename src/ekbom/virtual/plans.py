@@ -7,6 +7,9 @@ from importlib import resources
 from ekbom.virtual.design import Design
 from ekbom.virtual.study import SIZES
 
+#: The plan of a design that is to be analysed quickly: straight lines between blood samples, and
+#: nothing drawn of them again, which takes seconds a person.
+QUICK = "quick"
 #: Heading of the part of the plan that speaks of space.
 _SPACE = "[space]\n"
 #: The line of the plan that speaks of the input function.
@@ -29,13 +32,14 @@ def plan_text(size: str, design: Design | None = None) -> str:
     str
         TOML.
     """
-    if design is not None and design.plan is not None:
+    quick = design is not None and design.plan == QUICK
+    if design is not None and design.plan is not None and not quick:
         return (resources.files("ekbom.virtual") / "plans" / f"{design.plan}.toml").read_text(
             "utf-8"
         )
     folder = resources.files("ekbom.virtual") / "plans"
     text = (folder / "regions.toml").read_text("utf-8")
-    if design is not None and design.opioid is not None:
+    if design is not None and design.opioid is not None and not quick:
         # the model study: what becomes of the blood is carried to V_T
         text = text.replace(_INPUT, _INPUT + (folder / "blood.toml").read_text("utf-8"))
     resolution = SIZES[size]
