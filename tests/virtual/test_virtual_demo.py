@@ -26,7 +26,7 @@ def test_list_and_show_print_the_designs(capsys):
     shown = capsys.readouterr().out
     assert virtual.design.parse(shown) == virtual.load("demo")
     assert '# base = "von-spiczak-2005"' in shown
-    assert "sample_times_s = [10," in shown
+    assert "sample_times_s = [10.0," in shown
 
 
 def test_simulate_writes_a_study_with_the_settings_given(tmp_path, capsys):

@@ -169,12 +169,15 @@ def noise_gain(fwhm_mm: float, grid: Grid) -> float:
     float
         Norm of the kernel; 1 without blur.
     """
-    size = tuple(2 * int(np.ceil(5.0 * fwhm_mm / FWHM_PER_SIGMA / v)) + 3 for v in grid.voxel_size)
+    return 1.0 if fwhm_mm == 0 else _gain(fwhm_mm, tuple(float(v) for v in grid.voxel_size))
+
+
+@functools.lru_cache(maxsize=16)
+def _gain(fwhm_mm: float, voxel: tuple[float, ...]) -> float:
+    size = tuple(2 * int(np.ceil(5.0 * fwhm_mm / FWHM_PER_SIGMA / v)) + 3 for v in voxel)
     point = np.zeros(size)
     point[tuple(n // 2 for n in size)] = 1.0
-    if fwhm_mm == 0:
-        return 1.0
-    sigma = fwhm_mm / FWHM_PER_SIGMA / np.asarray(grid.voxel_size)
+    sigma = fwhm_mm / FWHM_PER_SIGMA / np.asarray(voxel)
     kernel = ndimage.gaussian_filter(point, sigma, mode="constant", truncate=5.0)
     return float(np.sqrt(np.sum(kernel**2)))
 

@@ -72,8 +72,11 @@ def write_bytes(path: Path, data: bytes) -> None:
         The file cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        try:
+            path.write_bytes(data)
+        except FileNotFoundError:  # most files follow another into their folder
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
     except OSError as fault:
         raise OutputRefused("A file cannot be written.", file=path, found=fault) from fault
 

@@ -148,12 +148,13 @@ def _tissue_integrals(rates: Rates, parent: Array, start: Array, end: Array, dec
 
     state = np.zeros((n_tissue, 2))
     at = {0: state}
+    # many frames are of one length
+    powers = {int(n): np.linalg.matrix_power(transition, int(n)) for n in set(np.diff(edges))}
     for a, b in itertools.pairwise(edges):
         n = int(b - a)
-        power = np.linalg.matrix_power(transition, n)
         # einsum, not BLAS: the same bits whatever the number of threads.
         state = (
-            np.einsum("rij,rj->ri", power, state)
+            np.einsum("rij,rj->ri", powers[n], state)
             + np.einsum("rik,k->ri", early_k[:, :, :n], u[a:b][::-1])
             + np.einsum("rik,k->ri", late_k[:, :, :n], u[a + 1 : b + 1][::-1])
         )

@@ -301,7 +301,7 @@ def _states(scan: _Scan) -> dict[str, Any]:
 
 def _region_rows(study: VirtualStudy, scans: list[_Scan]) -> Iterator[dict[str, Any]]:
     for scan in scans:
-        rates = scan.tissue.rates
+        rates, VT = scan.tissue.rates, scan.tissue.VT
         for s, source in enumerate(scan.study.sources):
             if not source.index:
                 continue
@@ -315,7 +315,7 @@ def _region_rows(study: VirtualStudy, scans: list[_Scan]) -> Iterator[dict[str, 
                 "k2": float(rates.k2[s]),
                 "k3": float(rates.k3[s]),
                 "k4": float(rates.k4[s]),
-                "VT": float(scan.tissue.VT[s]),
+                "VT": float(VT[s]),
                 "occupancy": float(scan.tissue.occupancy[s]),
                 "VT_label": float(scan.VT_label[label]),
                 "VT_seen": float(scan.VT_seen[label]),
