@@ -93,8 +93,8 @@ def test_the_people_shipped_are_of_the_model_as_it_is():
     found = everybody()
     assert found.key == recruits.people_key(design)
     assert found.cut == recruits.reference(design).cut
-    assert 2000 < found.people.rls.sum() < 2800
-    assert (~found.people.rls).sum() == 2400
+    assert 1000 < found.people.rls.sum() < 1400
+    assert (~found.people.rls).sum() == 1200
     assert shipped(design) is not None
 
 

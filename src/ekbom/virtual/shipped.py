@@ -1,6 +1,6 @@
 """People of the disease model who come with the program, so that a study need not draw them.
 
-2,400 with the disease and as many without, of four populations of 12,000: age, sex, urge, and
+1,200 with the disease and as many without, of two populations of 12,000: age, sex, urge, and
 what their receptors see at the hour of the scan. They are of one version of the model, one
 scenario, hour and range of ages; for anything else people are drawn anew.
 """
@@ -20,9 +20,9 @@ from ekbom.virtual.recruits import Pool, hours, people_key, pool, reference
 Array = NDArray[np.float64]
 
 #: Seeds of the populations, and people of each; none is that of the calibration.
-_SEEDS, _PEOPLE = (101, 102, 103, 104), 12_000
+_SEEDS, _PEOPLE = (101, 102), 12_000
 #: People without the disease who are kept.
-_WELL = 2400
+_WELL = 1200
 #: Of a population, those with the disease, and those without who could be volunteers.
 _SICK_SHARE, _WELL_SHARE = 0.05, 0.19
 
@@ -131,7 +131,7 @@ def write_people(design: Design) -> str:
     Returns
     -------
     str
-        TSV below a few lines of comment; two minutes of CPU.
+        TSV below a few lines of comment; a minute of CPU.
     """
     assert design.disease is not None
     ref, kept = reference(design), []
