@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from importlib.util import find_spec
 
 import nibabel as nib
@@ -18,6 +19,7 @@ from ekbom.space import template
 from ekbom.space.settings import SpaceSettings
 from ekbom.space.transform import Rigid, compose
 from ekbom.space.transforms_io import read_transform
+from ekbom.study.executors import LocalProcesses
 from ekbom.study.index import Study
 from ekbom.study.run import run_study
 
@@ -111,3 +113,27 @@ def test_transforms_of_a_derivative_are_taken_and_the_truth_never(tmp_path):
     put("petprep", there)
     with pytest.raises(Refused, match="Several derivatives"):
         found()
+
+
+def test_two_workers_and_transforms_made_elsewhere_give_the_same_maps(tmp_path):
+    """Motion looked for; by two processes, then alone over the transforms of that run."""
+    words = PLAN.replace("motion = false", "motion = true\nmotion_window = [20, 60]")
+    root = make_native(tmp_path / "bids", words, people=2)
+    plan = root / "code" / "plan.toml"
+    both, given = tmp_path / "both", tmp_path / "given"
+    summary = run_study(root, both, "participant", plan, executor=LocalProcesses(2))
+    assert (summary.exit_code, len(summary.found.measured)) == (0, 2)
+    moved = pd.read_csv(both / "sub-01" / "pet" / "sub-01_desc-motion_xfm.tsv", sep="\t")
+    # Nobody moved; what noise makes of that is small.
+    assert moved["max_displacement"].max() < 1.0
+    for path in both.glob("sub-01/*/*_xfm.txt"):
+        put = root / "derivatives" / "fmriprep" / path.relative_to(both)
+        put.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, put)
+    assert run_study(root, given, "participant", plan, participants=["01"]).exit_code == 0
+    assert not list(given.glob("sub-01/figures/*T1wToTemplate*"))  # nothing was registered
+    name = f"sub-01_space-{TO}_res-4_desc-ma1Smoothed_VT_mimap.nii.gz"
+    maps = [nib.load(out / "sub-01" / "pet" / name).get_fdata() for out in (both, given)]
+    known = np.isfinite(maps[0]) & (maps[0] > 0)
+    assert known.sum() > 1000
+    np.testing.assert_allclose(maps[1][known], maps[0][known], rtol=1e-3)
