@@ -32,6 +32,8 @@ _HARD = 1e3
 _NODES = 96
 # Starts nearer than this in ln rate, two steps of the table, go down the same valley.
 _ONE_VALLEY = 2.0 * (LN_MAX - LN_MIN) / (_NODES - 1)
+# A rate (ln) that lies on its bound.
+_LOWEST = LN_MIN + 1e-6
 # A residual sum below this share of the data is rounding: the slope at the estimate is exact.
 _EXACT = 1e-20
 # Shortest and longest step in ln V_T; how exact a limit is, as a share of its distance from the
@@ -111,9 +113,13 @@ class Profile:
         """
         inside = np.zeros(self.VT.size, dtype=bool)
         if self.df > 0:
-            rise = float(stdtrit(self.df, 0.5 + level / 2)) ** 2 / self.df
+            reach = float(stdtrit(self.df, 0.5 + level / 2))
             for n in np.flatnonzero(np.isfinite(self.VT) & (self.VT > 0) & np.isfinite(self.rss)):
-                inside[n] = self._least(int(n))(VT)[0] <= self.rss[n] * (1 + rise)
+                found, slowest = self._least(int(n))(VT)
+                inside[n] = found <= self.rss[n] * (1 + reach**2 / self.df)
+                if not inside[n] and self.VT[n] < VT and slowest <= _LOWEST:
+                    # only the bound of the rate is against it
+                    inside[n] = np.isinf(self._of_curve(int(n), reach)[1])
         return inside
 
     @cached_property
@@ -138,7 +144,7 @@ class Profile:
         def root(ln_value: float) -> tuple[float, bool]:
             found, slowest = least(float(np.exp(ln_value)))
             more = float(np.sqrt(max(found - rss, 0.0) * self.df / rss)) - reach
-            return more, slowest <= LN_MIN + 1e-6
+            return more, slowest <= _LOWEST
 
         first = half / VT if np.isfinite(half) else 0.02
         first = min(max(first, _SHORTEST), _LONGEST)

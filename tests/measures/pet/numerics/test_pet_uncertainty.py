@@ -159,6 +159,9 @@ def test_profile_interval_has_no_upper_end_where_the_scan_gives_none():
     low, high = profile_interval(tac, frames, given, weights="duration")
     assert 3 < low < 20
     assert np.isinf(high)
+    found = fit(tac, frames, given, model="2tcm", weights="duration")
+    for value, inside in ((0.9 * low, False), (1.1 * low, True), (1e4, True)):
+        assert bool(found.holds("VT", value)[0]) is inside
 
 
 def test_bootstrap_of_a_graphical_model():
