@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from ekbom import virtual
+from ekbom.cli.demo import power_words
 from ekbom.errors import Refused
 from ekbom.validate.drawn_power import drawn_power
 from ekbom.virtual import recruits
@@ -154,3 +155,6 @@ def test_power_drawn_is_that_of_a_strong_and_of_no_slope():
     assert none.none > 0.8
     own = dataclasses.replace(drawn_power(virtual.load("von-spiczak-2005"), 10), studies=10)
     assert own.none > 0
+    said = power_words(own, virtual.load("von-spiczak-2005"))
+    assert "Power of 15 patients at Holm p < .05, % of 10 such studies drawn (+- 16)" in said
+    assert "medialthalamus" in said

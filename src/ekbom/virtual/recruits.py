@@ -5,12 +5,11 @@ threshold, as does the severity. Patients are then recruited towards the scores 
 study says it had, volunteers from the rest, matched for age. What their receptors
 see at the hour of a scan is read from the states of the same run.
 
-Two numbers tie the model's phasic opioid to occupancy. In the model as it stands
-its slope on severity is weaker than the 0.012 to 0.016 a point that the published
-pattern needs (constraint 2 of the disease model), so the design states a slope,
-and a tonic deficit that makes the groups' means equal; both are printed in the
+Two numbers tie the model's phasic opioid to occupancy. The design states a slope on
+severity and gets it by a gain; a tonic deficit then makes the groups' means equal, without
+which patients would have much more occupancy than volunteers. Both are printed in the
 truth as ``gain`` and ``deficit``. ``opioid.coupling = "model"`` takes the model's
-own occupancy instead.
+own occupancy instead, whose slope is about as steep, and has no deficit.
 """
 
 from __future__ import annotations
