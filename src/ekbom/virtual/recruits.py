@@ -156,9 +156,11 @@ def model_key(design: Design) -> str:
         16 hex digits over the model's files and the recruitment.
     """
     assert design.disease is not None
+    who = design.cohort
     return _key(
-        design.disease.scenario, hours(design)[0], design.cohort.irls, design.cohort.age_range
-    )
+        design.disease.scenario, hours(design)[0], who.irls, who.age_range,
+        design.disease.people_per_patient,
+    )  # fmt: skip
 
 
 def people_key(design: Design) -> str:
