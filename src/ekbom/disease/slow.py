@@ -2,11 +2,12 @@
 
 One day in ``stride`` is integrated in full with its doses. Over the days between,
 iron (body and brain, which the clock hardly touches) is integrated with the clock
-averaged, in long steps, and the slow states of receptors and urge (marked ``slow``
-in the source) go on at the rate of the last full days and its trend, the
-second-order Adams and Bashforth rule. The fast states follow within the next full
-day. After the start and after every single event nine days are run in full. See Gear
-and Kevrekidis 2003 (doi:10.1137/S1064827501388157) for projective integration.
+averaged, in long steps, corrected by what that missed on the last full day; the slow
+states of receptors and urge (marked ``slow`` in the source) go on at the rate of the
+last full days and its trend, the second-order Adams and Bashforth rule. The fast
+states follow within the next full day. After the start and after every single event
+nine days are run in full. See Gear and Kevrekidis 2003
+(doi:10.1137/S1064827501388157) for projective integration.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from ekbom.disease.simulate import (
     Cohort,
     Event,
     Failure,
+    Trajectory,
     healthy_start,
     parameters,
     simulate,
@@ -197,7 +199,7 @@ def months(
     states = np.empty((cohort.n, len(kept), y.shape[1]))
     states[:, 0] = y
     failures: list[Failure] = []
-    now = Cohort(cohort.n, cohort.params, y)
+    now = began = Cohort(cohort.n, cohort.params, y)
     rates: list[tuple[int, Array]] = []  # days in full and the change of the states over them
     day = 0
     while day < days:
@@ -208,6 +210,7 @@ def months(
             run = simulate(now, 24, begin=low, step=24, rtol=rtol, events=events)
             failures += run.failures
             rates = [*rates[-1:], (day, run.last - np.asarray(now.start))]
+            began = now
             changed: dict[str, Array | float] = {
                 e.target: e.amount for e in own if e.target in params
             }
@@ -217,18 +220,13 @@ def months(
             gap = next(k for k in range(1, days) if full[day + k])
             start = np.asarray(now.start)
             y = _over(start, rates, gap, slow)
-            averaged = Cohort(now.n, {**now.params, "clock": 0.0}, start)
-            iron_doses = [
-                Event(24.0 * d + e.time, e.target, e.amount)
-                for d in range(gap)
-                for e in daily
-                if e.target in _IRON
-            ]
-            run = simulate(
-                averaged, 24 * gap, step=24 * gap, rtol=rtol, hmax=24.0, events=iron_doses
-            )
+            # supply goes with the clock and with plasma iron, so the mean of a day is not that of
+            # a day without clock: what the last full day shows of it holds for the days between
+            known = _averaged(began, 1, daily, rtol)
+            run = _averaged(now, gap, daily, rtol)
             failures += run.failures
-            y[:, iron] = run.last[:, iron]
+            missed = (start - known.last)[:, iron]
+            y[:, iron] = np.maximum(run.last[:, iron] + gap * missed, 0.0)
             now = Cohort(now.n, now.params, y)
             day += gap
         if day in kept:
@@ -240,6 +238,18 @@ def months(
         int(np.sum(full)),
         tuple(failures),
     )
+
+
+def _averaged(cohort: Cohort, days: int, daily: Sequence[Event], rtol: float) -> Trajectory:
+    """Run days with the clock averaged and the iron of every day."""
+    doses = [
+        Event(24.0 * d + e.time, e.target, e.amount)
+        for d in range(days)
+        for e in daily
+        if e.target in _IRON
+    ]
+    still = Cohort(cohort.n, {**cohort.params, "clock": 0.0}, cohort.start)
+    return simulate(still, 24 * days, step=24 * days, rtol=rtol, hmax=24.0, events=doses)
 
 
 def _over(y: Array, rates: Sequence[tuple[int, Array]], gap: int, slow: NDArray[np.bool_]) -> Array:
