@@ -162,11 +162,12 @@ def test_intervals_have_a_peak_between_15_and_30_s_and_a_second_one_below_8_s():
     from ekbom.disease.plm import night
 
     rng = np.random.default_rng(4)
-    parts = [np.diff(night(rng, 45.0, 1.5, 0.4).onset) for _ in range(40)]
-    imi = np.concatenate(parts)
-    count, edge = np.histogram(imi, np.arange(0, 92, 2.0))
-    assert 15 <= edge[8 + np.argmax(count[8:])] <= 30
-    assert count[1:4].mean() > 1.5 * count[4]
+    for age in (45.0, 70.0):
+        parts = [np.diff(night(rng, age, 3.0, 0.4).onset) for _ in range(12)]
+        imi = np.concatenate(parts)
+        count, edge = np.histogram(imi, np.arange(0, 92, 2.0))
+        assert 15 <= edge[8 + np.argmax(count[8:])] <= 30
+        assert count[1:4].mean() > 1.5 * count[4]
     events = night(rng, 45.0, 3.0, 0.4)
     assert np.all(np.diff(events.onset) >= 0)
     assert events.onset.max() < 7.5 * 3600

@@ -97,6 +97,7 @@ def night(
     off = 3600.0 / np.exp(min(log_rate, 5.0))
     mode = p["mode_wake"] if wake else mode_of_age(age)
     centre = np.log(mode) + (0.0 if wake else p["s_imi"] ** 2)
+    least = np.log(2.0 if wake else p["least"])
     doubled = min(p["p_short"] * float(np.exp(p["short_sd"] * short)), 0.6)
     end, t = hours * 3600.0, 0.0
     onsets: list[float] = []
@@ -116,7 +117,9 @@ def night(
                 onsets.append(t + rng.uniform(2.0, 8.0))
                 first.append(True)
             z = p["rho"] * z + np.sqrt(1 - p["rho"] ** 2) * rng.normal()
-            t += float(np.clip(np.exp(centre + p["s_imi"] * z), 2.0, 120.0))
+            ln = centre + p["s_imi"] * z
+            # too soon to be periodic: as much later on the log scale, which keeps the peaks apart
+            t += float(np.clip(np.exp(least + abs(ln - least)), 2.0, 120.0))
     alone = _isolated(rng, end, spans, p, p["isolated"] * float(np.exp(night_effect)))
     onset = np.concatenate([onsets, alone])
     kind = np.concatenate([np.array(first, bool), np.zeros(alone.size, bool)])
