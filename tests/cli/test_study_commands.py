@@ -32,6 +32,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     assert ekbom.__version__ in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("room", ["", "clinic", "legs", "model", "pet", "power", "space"])
+def test_every_command_says_what_it_does(room: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call([*room.split(), "--help"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = [line.strip("│ ") for line in lines if line[:1] == "│" and line[2] != " "]
+    assert len(rows) > 1
+    assert [row for row in rows if len(row.split()) < 3] == []
+
+
 @pytest.mark.parametrize(
     "arguments", [["rnu"], ["run"], ["run", "a", "b", "groups"], ["run", "--x"]]
 )

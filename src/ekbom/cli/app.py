@@ -24,23 +24,33 @@ app = App(
 )
 
 # Import paths, so that `ekbom --version` does not wait for numba and matplotlib.
-app.command("ekbom.cli.run:run", name="run")
+app.command(
+    "ekbom.cli.run:run", name="run", help="Take a study through a plan to answers and a report."
+)
 app.command("ekbom.cli.plan:app", name="plan", help="Write or check a plan.")
 app.command("ekbom.cli.pet:app", name="pet", help="PET and blood, on plain files.")
 app.command(
     "ekbom.cli.clinic:app", name="clinic", help="Diagnosis with reasons, scales, iron, response."
 )
-app.command("ekbom.cli.infer:infer", name="infer")
-app.command("ekbom.cli.ask:ask", name="ask")
+app.command(
+    "ekbom.cli.infer:infer", name="infer", help="Ask a question of maps and a table made elsewhere."
+)
+app.command("ekbom.cli.ask:ask", name="ask", help="Ask a question of any table.")
 app.command("ekbom.cli.legs:app", name="legs", help="Leg movements found, scored, explained.")
 app.command("ekbom.cli.space:app", name="space", help="Register, warp, label, motion, check.")
-app.command("ekbom.cli.report:report", name="report")
-app.command("ekbom.cli.simulate:simulate", name="simulate")
+app.command("ekbom.cli.report:report", name="report", help="Make the report of a run again.")
+app.command(
+    "ekbom.cli.simulate:simulate", name="simulate", help="Make a virtual study with known truth."
+)
 app.command("ekbom.cli.power:app", name="power", help="Power and size of a planned study.")
-app.command("ekbom.cli.demo:demo", name="demo")
+app.command(
+    "ekbom.cli.demo:demo", name="demo", help="Simulate the model study, analyse it, compare."
+)
 app.command("ekbom.cli.validate:app", name="validate", help="Closed loops with known truth.")
 app.command("ekbom.cli.model:app", name="model", help="The disease model: a hypothesis engine.")
-app.command("ekbom.cli.doctor:doctor", name="doctor")
+app.command(
+    "ekbom.cli.doctor:doctor", name="doctor", help="Say what is installed, and compile ahead."
+)
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import tomllib
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pandas as pd
 from cyclopts import App, Parameter
 
 from ekbom.cli.clinictables import (
@@ -31,10 +29,8 @@ from ekbom.errors import Refused
 from ekbom.measures.clinic import tables
 from ekbom.measures.clinic.decide import decide_all
 from ekbom.measures.clinic.endpoints import all_endpoints, crossover_table
-from ekbom.measures.clinic.explain import Line, explain
 from ekbom.measures.clinic.facts import facts, sources
 from ekbom.measures.clinic.io import people
-from ekbom.measures.clinic.io.phenotype import Phenotype, read_phenotype
 from ekbom.measures.clinic.iron import iron_status
 from ekbom.measures.clinic.levodopa import levodopa_test
 from ekbom.measures.clinic.response import (
@@ -48,6 +44,11 @@ from ekbom.measures.clinic.scales.augmentation import augmentation
 from ekbom.nouns import Column, Table
 
 app = App(name="clinic", help="Diagnosis with reasons, scales, iron status, response.")
+app.command(
+    "ekbom.cli.clinic_explain:explain_",
+    name="explain",
+    help="Explain one person in plain language.",
+)
 
 Strict = Annotated[bool, Parameter(help="Refuse the whole table when a row is at fault.")]
 Columns = Annotated[
@@ -357,75 +358,6 @@ def endpoints(
         name = row[0] if "crossover" in made else f"{row.endpoint} ({row.population})"
         say(f"{name}: {row.estimate:.3g} ({row.lower:.3g} to {row.upper:.3g}), p {row.p:.3g}")
     return finish(out, refused)
-
-
-@app.command(name="explain")
-def explain_(
-    bids_dir: Path,
-    *,
-    participant_label: str,
-    session: str | None = None,
-    criteria: str = "2012,2003",
-) -> int:
-    """Explain one person's results in plain language; nothing is written.
-
-    Parameters
-    ----------
-    bids_dir
-        Study with phenotype/*.tsv.
-    participant_label
-        With or without sub-.
-    session
-        One session only.
-    criteria
-        Sets with commas.
-    """
-    person = "sub-" + participant_label.removeprefix("sub-")
-    sets = settings(criteria=split(criteria)).criteria
-    paths = sorted((bids_dir / "phenotype").glob("*.tsv"))
-    if not paths:
-        raise Refused("The study has no phenotype tables.", file=bids_dir / "phenotype",
-                      expected="tables such as irls.tsv")  # fmt: skip
-    by_session: dict[str, list[Phenotype]] = {}
-    for path in paths:
-        header = pd.read_csv(path, sep="\t", nrows=0).columns
-        if "participant_id" not in header:
-            continue
-        table = read_phenotype(path)
-        mine = table.frame["participant_id"] == person
-        if session is not None:
-            mine &= table.frame["session_id"].isin([session.removeprefix("ses-"), "n/a"])
-        for line in table.frame.index[mine]:
-            others = [i for i in table.frame.index if i != line]
-            one = table.without(others)
-            by_session.setdefault(one.frame["session_id"].iloc[0], []).append(one)
-    if not by_session:
-        raise Refused("This person is in no phenotype table.", file=bids_dir / "phenotype",
-                      field="participant_id", found=person)  # fmt: skip
-    lines: list[Line] = []
-    for name, own in sorted(by_session.items()):
-        lines.append(Line(person + ("" if name == "n/a" else f", session {name}")))
-        lines += _explained(own, sets)[:-1]
-    for line in [*lines, explain()[-1]]:
-        console.print(str(line), markup=False)
-    return 0
-
-
-def _explained(own: Sequence[Phenotype], sets: Sequence[str]) -> list[Line]:
-    dx = [t for t in own if people.has_diagnosis(t)]
-    return explain(
-        verdicts=[v for t in dx for v in decide_all(people.presentations(t)[0], sets)],
-        scores=[s for t in own for k in people.scales_in(t) for s in people.scored(t, k).values()],
-        iron=[iron_status(people.samples(t)[0]) for t in own if people.has_iron(t)],
-        levodopa=[
-            levodopa_test(people.levodopa_curves(t, k)[0], k)
-            for t in own
-            for k in people.levodopa_kinds(t)
-        ],
-        augmentation=[
-            augmentation(people.treatments(t)[0]) for t in own if people.has_augmentation(t)
-        ],
-    )
 
 
 @app.command(name="sources")

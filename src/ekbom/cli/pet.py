@@ -19,7 +19,7 @@ app = App(
     name="pet",
     help="PET and blood in single files. A whole study goes through `ekbom run`.",
 )
-app.command("ekbom.cli.pet_map:map_", name="map")
+app.command("ekbom.cli.pet_map:map_", name="map", help="Make parametric maps of one scan.")
 
 Parent = Literal[
     "interpolate",

@@ -17,10 +17,22 @@ if TYPE_CHECKING:
 
 app = App(name="space", help="Where a voxel is: register, warp, label, motion, template, check.")
 
-app.command("ekbom.cli.space_label:label", name="label")
-app.command("ekbom.cli.space_motion:motion", name="motion")
-app.command("ekbom.cli.space_check:check", name="check")
-app.command("ekbom.cli.space_template:make_template", name="template")
+app.command(
+    "ekbom.cli.space_label:label", name="label", help="Name points, or average a map over regions."
+)
+app.command(
+    "ekbom.cli.space_motion:motion",
+    name="motion",
+    help="Find head motion between PET frames, undo it.",
+)
+app.command(
+    "ekbom.cli.space_check:check", name="check", help="Say where images are, and what is wrong."
+)
+app.command(
+    "ekbom.cli.space_template:make_template",
+    name="template",
+    help="Average maps to a template of the tracer.",
+)
 
 TEMPLATE = "template"
 _READING = Reading()

@@ -224,7 +224,7 @@ def months(
             # a day without clock: what the last full day shows of it holds for the days between
             known = _averaged(began, 1, daily, rtol)
             run = _averaged(now, gap, daily, rtol)
-            failures += run.failures
+            failures += known.failures + run.failures
             missed = (start - known.last)[:, iron]
             y[:, iron] = np.maximum(run.last[:, iron] + gap * missed, 0.0)
             now = Cohort(now.n, now.params, y)

@@ -17,7 +17,7 @@ from scipy import stats
 from ekbom.disease.simulate import Cohort, Event, simulate
 from ekbom.disease.slow import months
 from ekbom.errors import Refused
-from ekbom.trials.columns import augmentation_chance
+from ekbom.trials.columns import EARLIER, augmentation_chance
 from ekbom.trials.recipes import findings
 from ekbom.trials.responses import Progress
 from ekbom.trials.trialdesign import Arm, TrialDesign
@@ -27,8 +27,6 @@ Array = NDArray[np.float64]
 
 #: Clock hour at which symptoms start in the median untreated patient (assumed).
 ONSET = 18.0
-#: Hours earlier that are augmentation by themselves.
-EARLIER = 4.0
 #: Rise of log evening urge that counts as worse (assumed).
 WORSE = 0.1
 

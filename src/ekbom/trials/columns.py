@@ -120,6 +120,10 @@ def onset_hour(frame: pd.DataFrame, level: float) -> Array:
     return out
 
 
+#: Hours by which symptoms begin earlier: augmentation by itself, and with a further sign.
+EARLIER, EARLIER_WITH = 4.0, 2.0
+
+
 def augmentation_chance(earlier: Array, worse: Array) -> Array:
     """Return the chance that a patient is counted as augmented, as hours and scores are told.
 
@@ -140,7 +144,7 @@ def augmentation_chance(earlier: Array, worse: Array) -> Array:
     """
     hours = np.sqrt(2) * float(value("augmentation", "onset_sd"))
     visit = np.sqrt(2) * float(value("placebo", "visit_sd"))
-    four, two = ndtr((earlier - 4) / hours), ndtr((earlier - 2) / hours)
+    four, two = (ndtr((earlier - h) / hours) for h in (EARLIER, EARLIER_WITH))
     return np.asarray(four + (two - four) * ndtr(worse / visit))
 
 
