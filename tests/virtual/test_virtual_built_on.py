@@ -52,8 +52,9 @@ def test_a_part_left_out_is_gone_or_the_new_design_s_own():
 )
 def test_mistakes_of_a_base_are_named(text, says):
     with pytest.raises(Refused) as caught:
-        parse(text)
+        parse(text, source="mine.toml")
     assert says in str(caught.value)
+    assert caught.value.file == "mine.toml"
 
 
 def test_a_circle_of_designs_is_refused():

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
-from pydantic import ValidationError
 from rich.console import Console
 
 from ekbom import __version__
+from ekbom.cli.options import accepted
 from ekbom.errors import Refused
 from ekbom.measures.clinic.decide import NOT_ADVICE
 from ekbom.measures.clinic.io import people
@@ -28,16 +28,7 @@ console = Console(highlight=False, soft_wrap=True)
 
 def settings(**given: Any) -> ClinicSettings:
     """Return checked settings, refusing as the command line does."""
-    try:
-        return ClinicSettings(**given)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        raise Refused(
-            "An option is not accepted.",
-            field="--" + "-".join(str(part) for part in first["loc"][:1]),
-            found=", ".join(map(str, first["input"])) or "nothing",
-            expected=first["msg"].removeprefix("Value error, "),
-        ) from fault
+    return accepted(lambda: ClinicSettings(**given), "clinic")
 
 
 def split(text: str | None) -> list[str]:

@@ -285,20 +285,10 @@ def _figures(found: dict[str, Analysis]) -> list[Figure]:
 
 
 def _settings(**given: Any) -> LegsSettings:
-    from pydantic import ValidationError
-
+    from ekbom.cli.options import accepted
     from ekbom.measures.legs.settings import LegsSettings
 
-    try:
-        return LegsSettings(**given)
-    except ValidationError as fault:
-        first = fault.errors()[0]
-        raise Refused(
-            "An option is not accepted.",
-            field="--" + "-".join(str(part) for part in first["loc"][:1]),
-            found=first["input"],
-            expected=first["msg"].removeprefix("Value error, "),
-        ) from fault
+    return accepted(lambda: LegsSettings(**given), "legs")
 
 
 def _stem(path: Path) -> str:

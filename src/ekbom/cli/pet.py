@@ -329,21 +329,10 @@ def blood(
 
 
 def _settings(**given: Any) -> Any:
-    from pydantic import ValidationError
-
+    from ekbom.cli.options import accepted
     from ekbom.measures.pet.settings import PETSettings
 
-    try:
-        return PETSettings.model_validate(given)
-    except ValidationError as no:
-        first = no.errors()[0]
-        raise Refused(
-            "An option is not accepted.",
-            field="--" + "-".join(str(part) for part in first["loc"] if isinstance(part, str)),
-            found=first.get("input"),
-            expected=first["msg"],
-            mend="see `ekbom pet fit --help`",
-        ) from None
+    return accepted(lambda: PETSettings.model_validate(given), "pet fit")
 
 
 def _number(text: str, word: str, option: str) -> float | str:

@@ -300,18 +300,7 @@ def _minutes(text: str) -> float:
 
 
 def _settings(**given: object) -> PETSettings:
-    from pydantic import ValidationError
-
+    from ekbom.cli.options import accepted
     from ekbom.measures.pet.settings import PETSettings
 
-    try:
-        return PETSettings.model_validate(given)
-    except ValidationError as no:
-        first = no.errors()[0]
-        raise Refused(
-            "An option is not accepted.",
-            field="--" + "-".join(str(p) for p in first["loc"] if isinstance(p, str)),
-            found=first.get("input"),
-            expected=first["msg"],
-            mend="see `ekbom pet map --help`",
-        ) from None
+    return accepted(lambda: PETSettings.model_validate(given), "pet map")

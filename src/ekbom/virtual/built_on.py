@@ -63,7 +63,12 @@ def whole(
             file=source, field="base", found=" on ".join((*above, base)),
             expected="a design that does not come from this one",
         )  # fmt: skip
-    settings = whole(below(base), f"{base}.toml", below, (*above, base))
+    try:
+        written = below(base)
+    except Refused as no:
+        no.file = no.file or source
+        raise
+    settings = whole(written, f"{base}.toml", below, (*above, base))
     for key in _OWN:
         settings.pop(key, None)
     for part in without:

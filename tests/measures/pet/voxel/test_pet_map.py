@@ -145,3 +145,13 @@ def test_a_reference_region_needs_no_blood(root, tmp_path, capsys):
     assert "reference region" in capsys.readouterr().out
     assert call([*given, "--model", "2tcm", "--outcome", "VT"]) == 2
     assert "needs blood" in "".join(capsys.readouterr())
+
+
+def test_options_that_do_not_go_together_are_said_without_the_rest(root, capsys):
+    image = next((root / "sub-01").rglob("*_pet.nii.gz"))
+    assert call(["pet", "map", "--image", str(image), "--model", "suv", "OUT"]) == 2
+    told = capsys.readouterr().err
+    assert "suv needs a window" in told
+    assert "found" not in told
+    assert call(["pet", "map", "--image", str(image), "--model", "suvv", "OUT"]) == 2
+    assert "suvv" in capsys.readouterr().err
