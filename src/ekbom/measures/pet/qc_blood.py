@@ -53,12 +53,12 @@ def blood_figure(fit: InputFit, *, name: str = "desc-blood") -> Figure:
         axes = sheet.subplots(
             1, 2 if two else 1, width_ratios=(1.35, 1) if two else None, squeeze=False
         )
-        room(sheet, 1, 2 if two else 1, top=0.1, across=0.55)
+        room(sheet, 1, 2 if two else 1, top=0.5, across=0.55)
         main = axes[0, 0]
         _draw_blood(main, fit)
         main.set(xlabel="minutes from injection", ylabel="kBq/mL", ylim=(0, None), xlim=(0, None))
-        main.legend(loc="center right", bbox_to_anchor=(1.0, 0.3))
-        inset = main.inset_axes((0.4, 0.5, 0.58, 0.48))
+        main.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=2)
+        inset = main.inset_axes((0.42, 0.58, 0.56, 0.4))
         _draw_blood(inset, fit)
         early = _peak_window(fit)
         inset.set(xlim=(0, early), ylim=(0, None))
@@ -105,9 +105,11 @@ def _draw_blood(axes: Axes, fit: InputFit) -> None:
         axes.plot(
             blood.time_p, blood.plasma, "s", color=ORANGE, ms=3, mfc="none", label="total plasma"
         )
-    for model, curve in fit.candidates.items():
-        if curve is not fit.parent_plasma:
-            axes.plot(curve.t, curve.values, color=SKY, lw=0.8, label=f"parent plasma, {model}")
+    # they are drawn alike, so one word does for all
+    others = {m: c for m, c in fit.candidates.items() if c is not fit.parent_plasma}
+    words = f"not used: {', '.join(others)}"
+    for k, curve in enumerate(others.values()):
+        axes.plot(curve.t, curve.values, color=SKY, lw=0.8, label="_" if k else words)
     _curve_and_samples(
         axes,
         fit.parent_plasma.t,
