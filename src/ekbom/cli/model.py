@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import pandas as pd
 from cyclopts import App
 from rich.console import Console
 
+from ekbom.cli.model_people import cohort, run
 from ekbom.cli.model_trial import trial
 from ekbom.errors import Refused
 from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
 
 app = App(name="model", help="The executable model of the disease: a hypothesis engine.")
+app.command(run)
+app.command(cohort)
 app.command(trial)
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -27,84 +29,6 @@ def _banner() -> str:
     from ekbom.disease.model import load
 
     return load().banner()
-
-
-@app.command
-def run(
-    *, out: Path, person: Path | None = None, days: int = 7, dose: list[str] | None = None
-) -> None:
-    """Run one person; write states and read-outs as a table.
-
-    Parameters
-    ----------
-    out
-        Folder for run.tsv and its JSON.
-    person
-        TOML of parameter values that differ from the defaults.
-    days
-        Length.
-    dose
-        Daily doses, such as "levodopa 100 mg 21:00".
-    """
-    from ekbom.disease.doses import dose as read_dose
-    from ekbom.disease.model import Param, load
-    from ekbom.disease.simulate import Cohort, settle, simulate
-
-    model = load()
-    try:
-        own = {} if person is None else tomllib.loads(person.read_text("utf-8"))
-        params = {k: float(v) for k, v in own.items()}
-    except (OSError, ValueError, TypeError) as no:
-        raise Refused("The person cannot be read.", file=person, found=no,
-                      expected="parameter = number, in TOML") from None  # fmt: skip
-    events = [e for text in dose or [] for e in read_dose(text, days)]
-    cohort = settle(Cohort(1, params))
-    result = simulate(cohort, 24 * days, events=events)
-    every = [x for x in model.everything if x.id not in model.constants]
-    frame = pd.DataFrame({"hour": result.times} | {x.id: result.get(x.id)[0] for x in every})
-    columns = {
-        x.id: {"Description": x.doc, "Units": x.unit} for x in every if not isinstance(x, Param)
-    }
-    write_bytes(out / "run.tsv", tsv_bytes(frame))
-    about = {"About": _banner(), "Person": params, "Doses": dose or [], "Columns": columns}
-    write_bytes(out / "run.json", json_bytes(about))
-    last = frame[frame["hour"] > 24 * (days - 1)]
-    _say(f"evening urge (18-24 h of the last day): {last['u'].tail(7).mean():.3f}")
-    _say(f"written to {out}")
-    _say(_banner())
-
-
-@app.command
-def cohort(*, out: Path, n: int = 1000, seed: int = 1, condition: str | None = None) -> None:
-    """Draw virtual people, run them and write the table.
-
-    Parameters
-    ----------
-    out
-        Folder for cohort.tsv and its JSON.
-    n
-        Number of people.
-    seed
-        Of every draw.
-    condition
-        Such as ida, pregnancy, esrd.
-    """
-    from ekbom.disease import cohort as co
-
-    if n < 20:
-        raise Refused("Too few people.", field="n", found=n, expected="at least 20")
-    people = co.settled(co.draw(n, seed)[0])
-    reference = co.table(people)
-    cut = co.threshold(reference["z"])
-    table = reference if condition is None else co.table(co.condition(people, condition))
-    frame = pd.DataFrame(table)
-    frame.insert(0, "rls", frame["z"] > cut)
-    write_bytes(out / "cohort.tsv", tsv_bytes(frame))
-    about = {"About": _banner(), "People": n, "Seed": seed, "Condition": condition or "none",
-             "Threshold": cut, "Prevalence": float(frame["rls"].mean())}  # fmt: skip
-    write_bytes(out / "cohort.json", json_bytes(about))
-    _say(f"{n} people, prevalence {100 * frame['rls'].mean():.1f} %, written to {out}")
-    _say(_banner())
 
 
 @app.command

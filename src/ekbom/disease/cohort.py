@@ -7,7 +7,16 @@ One name for what stands in :mod:`~ekbom.disease.people`, :mod:`~ekbom.disease.c
 """
 
 from ekbom.disease.conditions import condition, current, scenario, settled, treated
-from ekbom.disease.people import INHERITED, People, data, draw, drive_per_liability, relatives
+from ekbom.disease.people import (
+    INHERITED,
+    People,
+    data,
+    draw,
+    drive_per_liability,
+    relatives,
+    typical,
+    with_alleles,
+)
 from ekbom.disease.readout import EVENING, HOURS, table
 from ekbom.disease.severity import expected_irls, irls, threshold
 from ekbom.disease.simulate import Cohort
@@ -31,4 +40,6 @@ __all__ = [
     "table",
     "threshold",
     "treated",
+    "typical",
+    "with_alleles",
 ]

@@ -6,6 +6,7 @@ the evening urge yields. Deterministic by seed and independent of threads.
 
 from __future__ import annotations
 
+import hashlib
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from ekbom.disease.simulate import Array, Cohort
+from ekbom.errors import Refused
 
 #: Distributions of which relatives share half.
 INHERITED = ("g0", "u_e", "q_bbb", "g_irp")
@@ -59,6 +61,23 @@ def data(name: str) -> dict[str, Any]:
     """
     text = files("ekbom.disease.spec").joinpath(f"{name}.toml").read_text("utf-8")
     return tomllib.loads(text)
+
+
+@cache
+def source_digest() -> hashlib._Hash:
+    """Return a hash of every source file of the model; copy it before adding to it.
+
+    Returns
+    -------
+    hash object
+        SHA-256.
+    """
+    digest = hashlib.sha256()
+    folder = files("ekbom.disease.spec")
+    for item in sorted(folder.iterdir(), key=lambda i: i.name):
+        if item.name.endswith(".toml"):
+            digest.update(item.read_bytes())
+    return digest
 
 
 def value_of(entry: Mapping[str, Any], key: str) -> float:
@@ -162,17 +181,94 @@ def _people(
     facts |= {"z_plm": z_plm, "z_short": rng.spawn(1)[0].normal(size=n)} | {
         f"z_{k}": z[k] for k in INHERITED
     }
-    shift = drive_per_liability()
+    counts = {x["id"]: loci[x["id"]].sum(axis=1).astype(float) for x in pop["locus"]}
+    plm = plm + _act(counts, params)
+    facts |= counts
+    facts["plm_person"] = plm
+    return People(Cohort(n, params), facts)
+
+
+def typical(age: float, female: bool) -> People:
+    """Return the person in the middle of the population, of one age and sex.
+
+    Parameters
+    ----------
+    age : float
+        Years.
+    female : bool
+        A woman.
+
+    Returns
+    -------
+    People
+        One, not settled: every distribution at its median, every locus at the population's mean.
+    """
+    pop = data("population")
+    params: dict[str, Array | float] = {
+        k: float(s["location"]) for k, s in pop["distributions"].items()
+    }
+    if female:
+        own = [value_of(pop["women"], k) for k in ("fs0_factor", "fs0_factor_60")]
+        params["fs0"] = params["fs0"] * float(np.interp(age, [50, 60], own))
+        if age < 50:
+            params["loss"] = params["loss"] + value_of(pop["women"], "menses") * np.exp(-0.18)
+    params["g0"] = params["g0"] + value_of(pop["age"], "x_per_year") * (age - 50)
+    facts = {"age": age, "female": float(female), "plm_person": 0.0, "z_plm": 0.0, "z_short": 0.0}
+    facts |= {f"z_{k}": 0.0 for k in INHERITED}
+    return People(
+        Cohort(1, {k: np.array([v]) for k, v in params.items()}),
+        {k: np.array([v]) for k, v in facts.items()},
+    )
+
+
+def with_alleles(people: People, counts: Mapping[str, int]) -> People:
+    """Return the people with so many risk alleles in place of the population's mean.
+
+    Parameters
+    ----------
+    people : People
+        Of :func:`typical`, not settled.
+    counts : mapping of str to int
+        Locus, by its id or the name of its variant, to 0, 1 or 2.
+
+    Returns
+    -------
+    People
+        Not settled.
+
+    Raises
+    ------
+    Refused
+        On a locus that is not known, or another count.
+    """
+    known = {k: x["id"] for x in data("population")["locus"] for k in (x["id"], x["variant"])}
+    own: dict[str, Array] = {}
+    for name, count in counts.items():
+        if name not in known:
+            raise Refused("The locus is not known.", field="genes", found=name,
+                          expected=", ".join(dict.fromkeys(known.values())))  # fmt: skip
+        if count not in (0, 1, 2):
+            raise Refused("The number of risk alleles is not known.", field=f"genes: {name}",
+                          found=count, expected="0, 1 or 2")  # fmt: skip
+        own[known[name]] = np.full(people.cohort.n, float(count))
+    params, facts = dict(people.cohort.params), dict(people.facts)
+    facts["plm_person"] = facts["plm_person"] + _act(own, params)
+    return People(Cohort(people.cohort.n, params, None), facts | own)
+
+
+def _act(counts: Mapping[str, Array], params: dict[str, Array | float]) -> Array | float:
+    """Let alleles act on parameters (changed); return their log effect on leg movements."""
+    pop, shift = data("population"), drive_per_liability()
+    plm: Array | float = 0.0
     for x in pop["locus"]:
-        count = loci[x["id"]].sum(axis=1).astype(float)
-        facts[x["id"]] = count
-        effect = np.log(x["odds"]) * (count - 2 * x["frequency"])
+        if x["id"] not in counts:
+            continue
+        effect = np.log(x["odds"]) * (counts[x["id"]] - 2 * x["frequency"])
         if x["acts"] == "plm":
             plm = plm + value_of(pop["plm"], "per_liability") * effect
         else:
             params[x["acts"]] = params[x["acts"]] + shift * effect
-    facts["plm_person"] = plm
-    return People(Cohort(n, params), facts)
+    return plm
 
 
 def drive_per_liability() -> float:

@@ -15,7 +15,6 @@ own occupancy instead, whose slope is about as steep, and has no deficit.
 from __future__ import annotations
 
 import functools
-import hashlib
 import tomllib
 from dataclasses import dataclass
 from importlib import resources
@@ -26,6 +25,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 from ekbom.disease import cohort as model
+from ekbom.disease.people import source_digest
 from ekbom.disease.simulate import simulate, state_index
 from ekbom.errors import Refused
 from ekbom.virtual.design import Design
@@ -181,19 +181,9 @@ def people_key(design: Design) -> str:
 
 
 def _key(*said: object) -> str:
-    digest = _model_digest().copy()
+    digest = source_digest().copy()
     digest.update(repr(said).encode())
     return digest.hexdigest()[:16]
-
-
-@functools.cache
-def _model_digest() -> hashlib._Hash:
-    digest = hashlib.sha256()
-    folder = resources.files("ekbom.disease.spec")
-    for item in sorted(folder.iterdir(), key=lambda i: i.name):
-        if item.name.endswith(".toml"):
-            digest.update(item.read_bytes())
-    return digest
 
 
 def hours(design: Design) -> tuple[float, ...]:
