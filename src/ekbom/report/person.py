@@ -160,9 +160,9 @@ def cohort_figure(
             for word, colour, aside in (("women", style.VERMILION, 1), ("men", style.BLUE, -1)):
                 own = table[table["sex"] == word]
                 y = own["percent"]
-                first.errorbar((own["from_age"] + own["to_age"]) / 2 + aside, y,
-                               np.maximum([y - own["lower"], own["upper"] - y], 0), fmt="o", color=colour,
-                               alpha=alpha, markersize=3.5, linewidth=0.9,
+                bars = np.maximum([y - own["lower"], own["upper"] - y], 0.0)
+                first.errorbar((own["from_age"] + own["to_age"]) / 2 + aside, y, bars, fmt="o",
+                               color=colour, alpha=alpha, markersize=3.5, linewidth=0.9,
                                label=word if table is by_age else None)  # fmt: skip
         first.set(xlabel="age, years", ylabel="with the disease, %", ylim=(0, None))
         first.legend(loc="upper left", ncols=2)
