@@ -97,6 +97,28 @@ def test_compiled_rates_are_those_of_the_expressions():
         np.testing.assert_allclose(dy, f(t, y), rtol=1e-10, atol=1e-9)
 
 
+@given(seed=st.integers(0, 2**32 - 1), t=st.floats(0, 200), n_mar=st.sampled_from([1.0, 2.0, 1.7]))
+@settings(max_examples=20, deadline=None)
+def test_rates_of_the_solver_are_those_of_the_model_bit_by_bit(seed, t, n_mar):
+    from ekbom.disease.simulate import Cohort, healthy_start, parameters
+    from ekbom.disease.solve import _generated as g
+
+    rng = np.random.default_rng(seed)
+    p = parameters(Cohort(1, {"n_mar": n_mar}))[0]
+    p *= rng.uniform(0.9, 1.1, len(p)) ** (p != 1.0)  # powers of 1 stay, as most are
+    n = len(g.STATES)
+    y = healthy_start(load(), p[None])[0] * rng.uniform(0.5, 1.5, n) + 0.01
+    q, z = np.empty(g.N_FOLDED), np.empty(g.N_CLOCK)
+    whole, slopes, shared = np.empty((3, n))
+    g.rhs(t, y, p, whole)
+    g.fold(p, q)
+    g.clock(t, q, z)
+    g.slopes(z, y, q, slopes)
+    g.jacobian(t, z, y, q, shared, np.empty(g.N_ENTRIES), np.empty(n))
+    assert np.array_equal(whole, slopes)
+    assert np.array_equal(whole, shared)
+
+
 def test_compiled_jacobian_and_factors():
     from ekbom.disease.simulate import Cohort, healthy_start, parameters
     from ekbom.disease.solve import _generated as g
@@ -107,7 +129,10 @@ def test_compiled_jacobian_and_factors():
     n = len(model.states)
     y = healthy_start(model, p[None])[0] * rng.uniform(0.6, 1.4, n) + 0.02
     entry, ft, w = np.empty(g.N_ENTRIES), np.empty(n), np.empty(g.N_FACTORS)
-    g.jacobian(5.0, y, p, entry, ft)
+    q, z, dy = np.empty(g.N_FOLDED), np.empty(g.N_CLOCK), np.empty(n)
+    g.fold(p, q)
+    g.clock(5.0, q, z)
+    g.jacobian(5.0, z, y, q, dy, entry, ft)
     f = rate_function(model)
     dense = np.empty((n, n))
     for j in range(n):

@@ -226,3 +226,18 @@ def test_iron_raises_haemoglobin_where_it_is_lacking_and_nowhere_else():
     stored = run.get("fs")[:, -1] - before.get("fs")[:, -1]
     assert stored[0] > 700
     assert stored[2] < 400
+
+
+def test_numbers_do_not_depend_on_threads(monkeypatch):
+    from ekbom.disease.solve import rosenbrock
+
+    cohort = Cohort(40, {"q_bbb": np.linspace(0.6, 1.2, 40), "phi_c": np.linspace(-1, 1, 40)})
+    events = [[Event(2.0 + i / 40, "l_gut", 100.0)] for i in range(40)]
+    monkeypatch.setattr(rosenbrock, "get_num_threads", lambda: 1)
+    one = simulate(cohort, 12, events=events)
+    monkeypatch.setattr(rosenbrock, "get_num_threads", lambda: 3)
+    three = simulate(cohort, 12, events=events)
+    assert np.array_equal(one.states, three.states)
+    assert np.array_equal(one.outputs, three.outputs)
+    alone = simulate(cohort.take(np.array([17])), 12, events=[events[17]])
+    assert np.array_equal(alone.states[0], one.states[17])

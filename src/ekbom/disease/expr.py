@@ -14,7 +14,8 @@ from ekbom.errors import Refused
 #: Functions an expression may call, each of one argument.
 FUNCTIONS = ("exp", "log", "sqrt", "cos", "tanh")
 
-_OPERATORS: dict[type[ast.operator], str] = {
+#: How each operator is written in Python.
+OPERATORS: dict[type[ast.operator], str] = {
     ast.Add: "+",
     ast.Sub: "-",
     ast.Mult: "*",
@@ -59,7 +60,7 @@ def _check(node: ast.expr, text: str) -> None:
         ok = isinstance(node.op, ast.USub)
         _check(node.operand, text)
     elif isinstance(node, ast.BinOp):
-        ok = type(node.op) in _OPERATORS
+        ok = type(node.op) in OPERATORS
         _check(node.left, text)
         _check(node.right, text)
     elif isinstance(node, ast.Call):
@@ -124,7 +125,7 @@ def source(node: ast.expr, prefix: str = "") -> str:
             if power in (2.0, 3.0, 4.0):  # products are faster and exact
                 left = source(node.left, prefix)
                 return "(" + "*".join([left] * int(power)) + ")"
-        operator = _OPERATORS[type(node.op)]
+        operator = OPERATORS[type(node.op)]
         return f"({source(node.left, prefix)} {operator} {source(node.right, prefix)})"
     assert isinstance(node, ast.Call)
     assert isinstance(node.func, ast.Name)

@@ -260,7 +260,7 @@ def simulate(
     times: Array = begin + np.arange(round(hours / step) + 1, dtype=np.float64) * float(step)
     table, first = _events(model, events, cohort.n, times)
     n, s, a = cohort.n, len(model.states), len(model.assigns) + len(model.readouts)
-    out_y, out_a = np.full((n, len(times), s), np.nan), np.full((n, len(times), a), np.nan)
+    out_y, out_a = np.empty((n, len(times), s)), np.empty((n, len(times), a))
     code, reached = np.zeros(n, np.int64), np.zeros(n)
     atol = rtol * 1e-3 * np.array([q.scale for q in model.states])
     people(y, p, times, table, first, rtol, atol, hmax, out_y, out_a, code, reached)

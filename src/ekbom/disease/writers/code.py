@@ -5,6 +5,11 @@ are written out entry by entry in a fixed pivot order, as the Kinetic
 PreProcessor does for chemistry (Sandu and Sander 2006,
 doi:10.5194/acp-6-187-2006). Numba can cache only what lies in a file, so the
 result is the module ``solve/_generated.py``.
+
+``rhs`` and ``outputs`` are the model as it reads. The solver uses ``fold`` (parts of
+parameters alone, once a person), ``clock`` (parts of time, once for all stages at a
+time), ``slopes`` (the rates from these) and ``jacobian`` (with the rates, which share
+its assignments); bit for bit the rates of ``rhs``.
 """
 
 from __future__ import annotations
@@ -13,6 +18,9 @@ import ast
 
 from ekbom.disease import expr
 from ekbom.disease.model import Assign, Model, Param
+from ekbom.disease.writers.folding import Folding
+from ekbom.disease.writers.lines import assignments, function
+from ekbom.disease.writers.sparse import factorise, fill_in, substitute
 
 _HEAD = '''"""Written by ``python -m ekbom.disease.writers``: do not edit."""
 # ruff: noqa
@@ -39,8 +47,11 @@ def module(model: Model) -> str:
     str
         A Python module.
     """
-    pattern, columns = _jacobian(model)
-    order, fill = _fill(pattern, len(model.states))
+    constants = _constants(model)
+    folding = Folding(constants, model.assigns)
+    slopes = _slopes(model, folding)
+    pattern, columns = _jacobian(model, folding)
+    order, fill = fill_in(pattern, len(model.states))
     text = "\n".join(
         [
             _HEAD,
@@ -50,21 +61,25 @@ def module(model: Model) -> str:
             f"OUTPUTS = {tuple(a.id for a in (*model.assigns, *model.readouts))!r}",
             f"N_ENTRIES = {len(pattern)}",
             f"N_FACTORS = {len(fill)}",
+            f"N_FOLDED = {len(constants) + len(folding.fixed)}",
+            f"N_CLOCK = {len(folding.clock)}",
             "\n",
             *_derive(model),
             *_rhs(model),
             *_outputs(model),
+            *_fold(model, folding),
+            *_clock(model, folding),
+            *slopes,
             *columns,
-            *_lu(pattern, order, fill),
-            *_solve(order, fill),
+            *factorise(pattern, order, fill),
+            *substitute(order, fill),
         ]
     )
     return text.rstrip("\n") + "\n"
 
 
-def _function(name: str, arguments: str, body: list[str]) -> list[str]:
-    lines = [f"    {line}" for line in body] or ["    pass"]
-    return ["@njit(cache=True, error_model='numpy')", f"def {name}({arguments}):", *lines, "\n"]
+def _constants(model: Model) -> list[str]:
+    return [p.id for p in model.params] + [d.id for d in model.derived]
 
 
 def _unpack(model: Model, used: set[str]) -> list[str]:
@@ -90,7 +105,7 @@ def _derive(model: Model) -> list[str]:
     body = _unpack(model, used)
     for i, d in enumerate(model.derived):
         body += [f"{d.id} = {expr.source(d.tree)}", f"p[{n + i}] = {d.id}"]
-    return _function("derive", "p", body)
+    return function("derive", "p", body)
 
 
 def _rhs(model: Model) -> list[str]:
@@ -99,44 +114,93 @@ def _rhs(model: Model) -> list[str]:
     used = set().union(*(expr.names(x) for x in [*rates, *(a.tree for a in assigns)]))
     body = _unpack(model, used) + [f"{a.id} = {expr.source(a.tree)}" for a in assigns]
     body += [f"dy[{i}] = {expr.source(r)}" for i, r in enumerate(rates)]
-    return _function("rhs", "t, y, p, dy", body)
+    return function("rhs", "t, y, p, dy", body)
 
 
 def _outputs(model: Model) -> list[str]:
     every = (*model.assigns, *model.readouts)
     used = set().union(*(expr.names(a.tree) for a in every))
     body = _unpack(model, used)
-    for i, a in enumerate(every):
-        body += [f"{a.id} = {expr.source(a.tree)}", f"out[{i}] = {a.id}"]
-    return _function("outputs", "t, y, p, out", body)
+    body += assignments([(a.id, a.tree) for a in every])
+    body += [f"out[{i}] = {a.id}" for i, a in enumerate(every)]
+    return function("outputs", "t, y, p, out", body)
 
 
-def _jacobian(model: Model) -> tuple[dict[tuple[int, int], int], list[str]]:
-    """Entries of the Jacobian and the function that fills them and the time derivative."""
+def _folded(model: Model, folding: Folding, trees: list[ast.expr]) -> list[str]:
+    """Lines that read parameters, named parts and states where the trees use them."""
+    used = set().union(*(expr.names(x) for x in trees))
+    constants = _constants(model)
+    lines = [f"{c} = q[{i}]" for i, c in enumerate([*constants, *folding.fixed]) if c in used]
+    lines += [f"{c} = z[{i}]" for i, c in enumerate(folding.clock) if c in used]
+    return lines + [f"{s.id} = y[{i}]" for i, s in enumerate(model.states) if s.id in used]
+
+
+def _fold(model: Model, folding: Folding) -> list[str]:
+    constants: list[Param | Assign] = [*model.params, *model.derived]
+    n = len(constants)
+    body = [f"for i in range({n}):", "    q[i] = p[i]"]
+    body += [*_unpack(model, set().union(*map(expr.names, folding.fixed.values())))]
+    body += assignments([(f"q[{n + i}]", x) for i, x in enumerate(folding.fixed.values())])
+    return function("fold", "p, q", body)
+
+
+def _clock(model: Model, folding: Folding) -> list[str]:
+    parts = list(folding.clock.values())
+    timed = _needed(model, parts, tuple(folding.timed))
+    trees = [*parts, *(a.tree for a in timed)]
+    own = {a.id for a in timed}
+    body = [x for x in _folded(model, folding, trees) if x.split(" = ")[0] not in own]
+    body = [x for x in body if "= z[" not in x]
+    body += assignments(
+        [*((a.id, a.tree) for a in timed), *((f"z[{i}]", x) for i, x in enumerate(parts))]
+    )
+    return function("clock", "t, q, z", body)
+
+
+def _slopes(model: Model, folding: Folding) -> list[str]:
+    rates = [expr.parse(model.rates[s.id]) for s in model.states]
+    timed = {a.id for a in folding.timed}
+    assigns = [a for a in _needed(model, rates, model.assigns) if a.id not in timed]
+    inner = [folding(a.tree) for a in assigns]
+    outer = [folding(r) for r in rates]
+    made = {a.id for a in assigns}
+    body = [x for x in _folded(model, folding, [*inner, *outer]) if x.split(" = ")[0] not in made]
+    named = [(a.id, x) for a, x in zip(assigns, inner, strict=True)]
+    body += assignments([*named, *((f"dy[{i}]", x) for i, x in enumerate(outer))])
+    return function("slopes", "z, y, q, dy", body)
+
+
+def _jacobian(model: Model, folding: Folding) -> tuple[dict[tuple[int, int], int], list[str]]:
+    """Entries of the Jacobian, and the function of rates, entries and the time derivative."""
     rates = [expr.parse(model.rates[s.id]) for s in model.states]
     assigns = _needed(model, rates, model.assigns)
+    timed = {a.id for a in folding.timed}
     variables = [s.id for s in model.states] + ["t"]
-    used = set().union(*(expr.names(x) for x in [*rates, *(a.tree for a in assigns)]))
-    body = _unpack(model, used)
+    body: list[tuple[str, ast.expr]] = []
     total: dict[tuple[str, str], ast.expr] = {}
     for a in assigns:
-        body.append(f"{a.id} = {expr.source(a.tree)}")
+        if a.id not in timed:
+            body.append((a.id, folding(a.tree, collect=False)))
         for v in variables:
             d = _total(a.tree, v, total)
             if d is not expr.ZERO:
                 name = f"d_{a.id}_{v}"
-                body.append(f"{name} = {expr.source(d)}")
+                body.append((name, folding(d, collect=False)))
                 total[a.id, v] = ast.Name(id=name)
     pattern: dict[tuple[int, int], int] = {}
     for i, r in enumerate(rates):
+        body.append((f"dy[{i}]", folding(r, collect=False)))
         for j, v in enumerate(variables):
             d = _total(r, v, total)
             if v == "t":
-                body.append(f"ft[{i}] = {expr.source(d)}")
+                body.append((f"ft[{i}]", folding(d, collect=False)))
             elif d is not expr.ZERO:
-                body.append(f"entry[{len(pattern)}] = {expr.source(d)}")
+                body.append((f"entry[{len(pattern)}]", folding(d, collect=False)))
                 pattern[i, j] = len(pattern)
-    return pattern, _function("jacobian", "t, y, p, entry, ft", body)
+    made = {name for name, _ in body}
+    lines = _folded(model, folding, [x for _, x in body])
+    lines = [x for x in lines if x.split(" = ")[0] not in made]
+    return pattern, function("jacobian", "t, z, y, q, dy, entry, ft", [*lines, *assignments(body)])
 
 
 def _total(node: ast.expr, variable: str, total: dict[tuple[str, str], ast.expr]) -> ast.expr:
@@ -148,56 +212,3 @@ def _total(node: ast.expr, variable: str, total: dict[tuple[str, str], ast.expr]
             partial = expr.derivative(node, name)
             result = expr.plus(result, expr.times(partial, total[name, variable]))
     return result
-
-
-def _fill(
-    pattern: dict[tuple[int, int], int], n: int
-) -> tuple[list[int], dict[tuple[int, int], int]]:
-    """Pivot order of least Markowitz cost on the diagonal, and entries after fill-in."""
-    have = set(pattern) | {(i, i) for i in range(n)}
-    left, order = set(range(n)), []
-    while left:
-        rows = {i: [r for r in left if r != i and (r, i) in have] for i in left}
-        cols = {i: [c for c in left if c != i and (i, c) in have] for i in left}
-        best = min(sorted(left), key=lambda i: len(rows[i]) * len(cols[i]))
-        have |= {(r, c) for r in rows[best] for c in cols[best]}
-        order.append(best)
-        left.remove(best)
-    return order, {rc: k for k, rc in enumerate(sorted(have))}
-
-
-def _lu(
-    pattern: dict[tuple[int, int], int], order: list[int], fill: dict[tuple[int, int], int]
-) -> list[str]:
-    body = []
-    for (r, c), k in fill.items():
-        parts = ["shift"] if r == c else []
-        if (r, c) in pattern:
-            parts.append(f"- entry[{pattern[r, c]}]")
-        body.append(f"w[{k}] = {' '.join(parts) or '0.0'}")
-    place = {v: i for i, v in enumerate(order)}
-    for i, k in enumerate(order):
-        rows = [r for r in order[i + 1 :] if (r, k) in fill]
-        cols = [c for c in order[i + 1 :] if (k, c) in fill]
-        if rows:
-            body.append(f"s = 1.0 / w[{fill[k, k]}]")
-        for r in rows:
-            body.append(f"f = w[{fill[r, k]}] * s")
-            body.append(f"w[{fill[r, k]}] = f")
-            body += [f"w[{fill[r, c]}] -= f * w[{fill[k, c]}]" for c in cols]
-    assert len(place) == len(order)
-    return _function("factorise", "entry, shift, w", body)
-
-
-def _solve(order: list[int], fill: dict[tuple[int, int], int]) -> list[str]:
-    body = []
-    for i, r in enumerate(order):
-        terms = [f"w[{fill[r, k]}] * b[{k}]" for k in order[:i] if (r, k) in fill]
-        if terms:
-            body.append(f"b[{r}] -= " + " + ".join(terms))
-    for i in reversed(range(len(order))):
-        r = order[i]
-        terms = [f"w[{fill[r, c]}] * b[{c}]" for c in order[i + 1 :] if (r, c) in fill]
-        inner = f"b[{r}] - (" + " + ".join(terms) + ")" if terms else f"b[{r}]"
-        body.append(f"b[{r}] = ({inner}) / w[{fill[r, r]}]")
-    return _function("substitute", "w, b", body)
