@@ -37,7 +37,7 @@ ARMS = {
     "n 60 v 48, no tonic deficit": {"groups.rls": 60, "groups.control": 48, "opioid.tonic": 0.0},
 }
 #: Bootstrap draws of the blood in so many studies of the first arm.
-DRAWS, DRAWN = 40, 6
+DRAWS, DRAWN = 40, 20
 
 #: What is counted, and how the docs call it.
 COUNTS = {

@@ -8,6 +8,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scipy import ndimage, sparse
 
 from ekbom import virtual
@@ -17,6 +19,7 @@ from ekbom.virtual import bids
 from ekbom.virtual.anatomy import anatomy, blur, draw_texture, mixing, noise_gain
 from ekbom.virtual.regions import sources
 from ekbom.virtual.scanner import Timing, dynamic_image, noise_scale, noisy_labels
+from ekbom.virtual.smooth import smoothed
 
 DPN = tracer("diprenorphine")
 SOURCES = sources(DPN)
@@ -105,6 +108,35 @@ def test_texture_has_mean_one_and_its_sd():
     field = draw_texture(np.random.default_rng(0), 0.03, 8.0, PLACE.grid)
     assert field.mean() == pytest.approx(1.0, abs=1e-3)
     assert field.std() == pytest.approx(0.03, rel=0.05)
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.tuples(*[st.integers(3, 12)] * 3),
+    st.lists(st.floats(0.3, 2.5), min_size=3, max_size=3),
+    st.sampled_from([np.float32, np.float64]),
+    st.data(),
+)
+def test_the_filter_has_the_numbers_of_scipy_in_any_box(shape, sigma, kind, data):
+    field = np.random.default_rng(sum(shape)).standard_normal(shape).astype(kind)
+    whole = ndimage.gaussian_filter(field, sigma, mode="wrap")
+    edges = [sorted(data.draw(st.tuples(st.integers(0, n - 1), st.integers(1, n)))) for n in shape]
+    box = tuple(slice(low, max(high, low + 1)) for low, high in edges)
+    rtol = 1e-6 if kind is np.float32 else 1e-13
+    for found, true in ((smoothed(field, sigma), whole), (smoothed(field, sigma, box), whole[box])):
+        assert found.dtype == kind
+        np.testing.assert_allclose(found, true, rtol=rtol, atol=rtol)
+
+
+def test_a_texture_is_the_same_where_labels_look():
+    mix = mixing(SOURCES, 4.0, 6.0)
+    draw = [
+        draw_texture(np.random.default_rng(3), 0.03, 8.0, PLACE.grid, box)
+        for box in (None, mix.box)
+    ]
+    assert np.sum(draw[1] != 1.0) < draw[0].size / 2
+    for whole, part in zip(*(mix.matrices(texture) for texture in draw), strict=True):
+        np.testing.assert_array_equal(part, whole)
 
 
 def read(root, label, kind):

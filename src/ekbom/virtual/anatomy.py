@@ -19,6 +19,7 @@ from scipy import ndimage, sparse
 from ekbom.space.grid import Grid
 from ekbom.space.template import SPACE, template
 from ekbom.virtual.regions import Ellipsoid, Source, ellipsoids
+from ekbom.virtual.smooth import Box, smoothed
 
 Array = NDArray[np.float64]
 
@@ -196,6 +197,8 @@ class Mixing:
         Voxels of each label.
     shape : tuple of int
         L, S.
+    box : tuple of slice
+        Holds all voxels that any label has a share of.
     """
 
     seen: sparse.csr_array
@@ -203,6 +206,7 @@ class Mixing:
     noise: Array
     voxels: NDArray[np.int64]
     shape: tuple[int, int]
+    box: Box
 
     def matrices(self, texture: Array) -> tuple[Array, Array]:
         """Return (L, S) mixing matrices with and without blur for a texture."""
@@ -240,12 +244,15 @@ def mixing(sources: tuple[Source, ...], resolution: float, fwhm_mm: float) -> Mi
         true.append(_rows(mean, weights))
         noise.append(float(np.sqrt(np.sum(spread**2))) / gain)
         voxels.append(int(mask.sum()))
+    wide = sparse.csr_array(sparse.vstack(seen))
+    where = np.unravel_index(np.unique(wide.indices), built.labels.shape)
     return Mixing(
-        sparse.csr_array(sparse.vstack(seen)),
+        wide,
         sparse.csr_array(sparse.vstack(true)),
         np.array(noise),
         np.array(voxels),
         (len(labelled), len(sources)),
+        tuple(slice(int(axis.min()), int(axis.max()) + 1) for axis in where),
     )
 
 
@@ -259,7 +266,9 @@ def _rows(over: Array, weights: Array) -> sparse.csr_array:
     )
 
 
-def draw_texture(rng: np.random.Generator, sd: float, fwhm_mm: float, grid: Grid) -> Array:
+def draw_texture(
+    rng: np.random.Generator, sd: float, fwhm_mm: float, grid: Grid, box: Box | None = None
+) -> Array:
     """Draw smooth differences inside regions, mean 1.
 
     Parameters
@@ -270,20 +279,21 @@ def draw_texture(rng: np.random.Generator, sd: float, fwhm_mm: float, grid: Grid
         Spread and smoothness (mm).
     grid : Grid
         Where.
+    box : tuple of slice, optional
+        Voxels that will be asked for: the others are left at 1, these are the same.
 
     Returns
     -------
     (X, Y, Z) array
         Factor of uptake, hence of V_T.
     """
+    out = np.ones(grid.shape)
     if sd == 0:
-        return np.ones(grid.shape)
-    field = ndimage.gaussian_filter(
-        rng.standard_normal(grid.shape),
-        fwhm_mm / FWHM_PER_SIGMA / np.asarray(grid.voxel_size),
-        mode="wrap",
-    )
-    return np.maximum(1.0 + sd * field / noise_gain(fwhm_mm, grid), 0.0)
+        return out
+    sigma = fwhm_mm / FWHM_PER_SIGMA / np.asarray(grid.voxel_size)
+    field = smoothed(rng.standard_normal(grid.shape), sigma, box)
+    out[() if box is None else box] = np.maximum(1.0 + sd * field / noise_gain(fwhm_mm, grid), 0.0)
+    return out
 
 
 def label_table(sources: Sequence[Source]) -> list[tuple[int, str]]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import os
 import shutil
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -117,10 +118,31 @@ def write_tsv(path: Path, columns: Mapping[str, Sequence[object] | NDArray[Any]]
     columns : mapping of str to sequence
         Columns of one length; numbers are given to 8 significant digits.
     """
-    rows = zip(*(_column(values) for values in columns.values()), strict=True)
-    lines = ["\t".join(columns)]
-    lines += ["\t".join(row) for row in rows]
-    write_text(path, "\n".join(lines))
+    write_text(path, tsv_text(columns))
+
+
+def tsv_text(columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> str:
+    """Return the text of a table as :func:`write_tsv` writes it.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+        Columns of one length.
+
+    Returns
+    -------
+    str
+        Ends in a line end.
+    """
+    head = "\t".join(columns) + "\n"
+    cells = list(columns.values())
+    if cells and all(isinstance(v, np.ndarray) and v.dtype == np.float64 for v in cells):
+        table = np.stack(cells, axis=1)
+        if np.isfinite(table).all():  # curves: the whole table in one go
+            row = "\t".join(["%.8g"] * len(cells)) + "\n"
+            return head + row * len(table) % tuple(table.ravel().tolist())
+    rows = zip(*(_column(values) for values in cells), strict=True)
+    return head + "".join("\t".join(row) + "\n" for row in rows)
 
 
 def _column(values: Sequence[object] | NDArray[Any]) -> list[str]:
@@ -223,10 +245,22 @@ def write_sums(root: Path, path: Path) -> int:
     int
         Number of files.
     """
-    files = sorted(p for p in root.rglob("*") if p.is_file() and p != path)
-    lines = [
-        f"{hashlib.sha256(p.read_bytes()).hexdigest()}  {p.relative_to(root).as_posix()}"
-        for p in files
-    ]
+    names = sorted(_names(str(root)), key=lambda name: name.split("/"))
+    own = path.relative_to(root).as_posix()
+    lines = []
+    for name in names:
+        if name == own:
+            continue
+        lines.append(f"{hashlib.sha256((root / name).read_bytes()).hexdigest()}  {name}")
     write_text(path, "\n".join(lines))
-    return len(files)
+    return len(lines)
+
+
+def _names(folder: str, above: str = "") -> Iterator[str]:
+    """Yield the files below a folder by their names from there, parts joined by ``/``."""
+    with os.scandir(folder) as found:
+        for entry in found:
+            if entry.is_dir():
+                yield from _names(entry.path, f"{above}{entry.name}/")
+            else:
+                yield above + entry.name

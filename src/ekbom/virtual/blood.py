@@ -76,6 +76,11 @@ class Arterial:
         """Return activity in whole blood, kBq/mL."""
         return self.plasma(t) * self.blood_over_plasma(t)
 
+    def courses(self, t: Array) -> tuple[Array, Array]:
+        """Return parent in plasma and whole blood, kBq/mL, the parent worked out once."""
+        parent = self.parent(t)
+        return parent, parent / self.parent_fraction(t) * self.blood_over_plasma(t)
+
     @property
     def area(self) -> float:
         """Area of the parent curve to infinity, min kBq/mL: dose over clearance."""

@@ -13,11 +13,13 @@ holds ``lambda int x dt / (e^(-lambda s) - e^(-lambda e))``, and the integral is
 
 from __future__ import annotations
 
-import itertools
+import functools
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+
+from ekbom.virtual.stepping import stepped
 
 Array = NDArray[np.float64]
 
@@ -106,21 +108,27 @@ def frame_means(
     (R, F) array
         ``(1 - vB) C_T + vB C_WB`` averaged as the scanner does, kBq/mL.
     """
-    x_integral = _tissue_integrals(rates, parent, start, end, decay)
-    t = np.arange(parent.size) * (STEP_S / 60.0)
-    blood = _cumulative(whole_blood * np.exp(-decay * t))
+    decayed = _decayed(parent.size, decay)
+    x_integral = _tissue_integrals(rates, parent * decayed, start, end, decay)
+    blood = _cumulative(whole_blood * decayed)
     blood_integral = blood[_steps(end)] - blood[_steps(start)]
     weight = decay / (np.exp(-decay * start) - np.exp(-decay * end))
     mixed: Array = ((1.0 - vB) * x_integral + vB * blood_integral) * weight
     return mixed
 
 
-def _tissue_integrals(rates: Rates, parent: Array, start: Array, end: Array, decay: float) -> Array:
+@functools.lru_cache(maxsize=4)
+def _decayed(size: int, decay: float) -> Array:
+    """Return what is left of an activity at each point of the grid; do not write to it."""
+    out: Array = np.exp(-decay * (np.arange(size) * (STEP_S / 60.0)))
+    out.setflags(write=False)
+    return out
+
+
+def _tissue_integrals(rates: Rates, u: Array, start: Array, end: Array, decay: float) -> Array:
     if not decay > 0:
         raise ValueError("decay must be positive")
     h = STEP_S / 60.0
-    t = np.arange(parent.size) * h
-    u = parent * np.exp(-decay * t)
     u_cum = _cumulative(u)
     n_tissue = rates.K1.size
 
@@ -137,35 +145,17 @@ def _tissue_integrals(rates: Rates, parent: Array, start: Array, end: Array, dec
     joint[:, 0, 2] = rates.K1
     joint[:, 2, 3] = 1.0
     step = _exponential(joint * h)
-    transition = step[:, :2, :2]
     late = step[:, :2, 3] / h
     early = step[:, :2, 2] - late
+    weights = np.concatenate([step[:, :2, :2].reshape(n_tissue, 4), early, late], axis=1)
 
-    edges = np.unique(np.concatenate([[0], _steps(start), _steps(end)]))
-    longest = int(np.diff(edges).max())
-    early_k = _responses(transition, early, longest)
-    late_k = _responses(transition, late, longest)
-
-    state = np.zeros((n_tissue, 2))
-    at = {0: state}
-    # many frames are of one length
-    powers = {int(n): np.linalg.matrix_power(transition, int(n)) for n in set(np.diff(edges))}
-    for a, b in itertools.pairwise(edges):
-        n = int(b - a)
-        # einsum, not BLAS: the same bits whatever the number of threads.
-        state = (
-            np.einsum("rij,rj->ri", powers[n], state)
-            + np.einsum("rik,k->ri", early_k[:, :, :n], u[a:b][::-1])
-            + np.einsum("rik,k->ri", late_k[:, :, :n], u[a + 1 : b + 1][::-1])
-        )
-        at[int(b)] = state
-
-    inverse = np.linalg.inv(system)
-    out = np.empty((n_tissue, start.size))
-    for f, (a, b) in enumerate(zip(_steps(start), _steps(end), strict=True)):
-        change = at[int(b)] - at[int(a)]
-        change[:, 0] -= rates.K1 * (u_cum[b] - u_cum[a])
-        out[:, f] = np.einsum("rij,rj->r", inverse, change)
+    first, last = _steps(start), _steps(end)
+    edges = np.unique(np.concatenate([[0], first, last]))
+    states = np.empty((edges.size, 2, n_tissue))
+    stepped(np.ascontiguousarray(weights.T), u, edges, states)
+    change = states[np.searchsorted(edges, last)] - states[np.searchsorted(edges, first)]
+    change[:, 0] -= rates.K1 * (u_cum[last] - u_cum[first])[:, None]
+    out: Array = np.einsum("rij,fjr->rf", np.linalg.inv(system), change)
     return out
 
 
@@ -181,20 +171,10 @@ def _exponential(m: Array) -> Array:
     out = term.copy()
     for k in range(1, 20):
         term = np.einsum("rij,rjk->rik", term, m) / k
-        out += term
-    return out
-
-
-def _responses(transition: Array, first: Array, n: int) -> Array:
-    """Return ``transition^k first`` for k below n, (R, 2, n), by doubling."""
-    out = np.empty((first.shape[0], 2, n))
-    out[:, :, 0] = first
-    have, power = 1, transition
-    while have < n:
-        more = min(have, n - have)
-        out[:, :, have : have + more] = np.einsum("rij,rjk->rik", power, out[:, :, :more])
-        have += more
-        power = np.einsum("rij,rjk->rik", power, power)
+        before = out
+        out = before + term
+        if np.array_equal(out, before):  # no later term can count
+            break
     return out
 
 

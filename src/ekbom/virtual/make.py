@@ -246,7 +246,7 @@ def _finish(study: VirtualStudy, scans: list[_Scan]) -> StudyTruth:
         "effects": pd.DataFrame(list(_effect_rows(study))),
     }
     for name, frame in tables.items():
-        columns = {str(column): frame[column].tolist() for column in frame.columns}
+        columns = {str(c): _plain(frame[c]) for c in frame.columns}
         bids.write_tsv(root / f"{name}_truth.tsv", columns)
         bids.write_json(root / f"{name}_truth.json", table_sidecar(frame))
     if study.design.disease is not None:
@@ -262,6 +262,11 @@ def _finish(study: VirtualStudy, scans: list[_Scan]) -> StudyTruth:
         tables["effects"],
         files + 1,
     )
+
+
+def _plain(column: pd.Series) -> Any:
+    """Return the cells of a column; numbers stay an array, which is written sooner."""
+    return column.to_numpy() if column.dtype == np.float64 else column.tolist()
 
 
 def _participant_rows(scans: list[_Scan]) -> Iterator[dict[str, Any]]:

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, sparse
+from scipy import sparse
 
 from ekbom.measures.pet.tracers import Tracer
 from ekbom.virtual.anatomy import FWHM_PER_SIGMA, Anatomy, blur, noise_gain
 from ekbom.virtual.design_parts import Scanner
+from ekbom.virtual.smooth import smoothed
 
 Array = NDArray[np.float64]
 
@@ -153,7 +154,7 @@ def noise_field(
     """
     field = rng.standard_normal(shape, dtype=np.float32)
     if np.all(sigma > 0):
-        field = ndimage.gaussian_filter(field, sigma, mode="wrap") / np.float32(gain)
+        field = smoothed(field, sigma) / np.float32(gain)
     return field
 
 

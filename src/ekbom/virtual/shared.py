@@ -38,10 +38,7 @@ def tissue_curves(
     """
     t = time_grid(float(timing.end[-1]))
     if not shared:
-        return frame_means(
-            rates, blood.parent(t), blood.whole_blood(t), timing.start, timing.end, timing.decay,
-            vB,
-        )  # fmt: skip
+        return frame_means(rates, *blood.courses(t), timing.start, timing.end, timing.decay, vB)
     from ekbom.measures.pet.frames import Frames
     from ekbom.measures.pet.input import InputFunction
     from ekbom.measures.pet.simulate import forward

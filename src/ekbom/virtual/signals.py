@@ -87,7 +87,7 @@ def person_texture(study: VirtualStudy, person: Person) -> Array:
     Returns
     -------
     (X, Y, Z) array
-        Factor on the grid of the study's anatomy.
+        Factor on the grid of the study's anatomy; without images, only where a label looks.
     """
     scanner = study.design.scanner
     return draw_texture(
@@ -95,6 +95,7 @@ def person_texture(study: VirtualStudy, person: Person) -> Array:
         scanner.texture_sd,
         scanner.texture_fwhm_mm,
         study.anatomy.grid,
+        None if study.images else study.mixing.box,
     )
 
 

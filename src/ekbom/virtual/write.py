@@ -91,8 +91,8 @@ def write_curves(
         "frame_end": study.timing.end * 60.0,
     }
     labels = label_table(study.sources)
-    for (_, name), curve in zip(labels, noisy, strict=True):
-        table[name] = np.round(curve * 1000.0, 3)
+    rounded = np.round(noisy * 1000.0, 3)
+    table |= {name: curve for (_, name), curve in zip(labels, rounded, strict=True)}
     bids.write_tsv(folder / f"{stem}_tacs.tsv", table)
     size = float(np.prod(study.anatomy.grid.voxel_size))
     bids.write_tsv(
