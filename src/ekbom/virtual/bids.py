@@ -136,8 +136,9 @@ def tsv_text(columns: Mapping[str, Sequence[object] | NDArray[Any]]) -> str:
     """
     head = "\t".join(columns) + "\n"
     cells = list(columns.values())
-    if cells and all(isinstance(v, np.ndarray) and v.dtype == np.float64 for v in cells):
-        table = np.stack(cells, axis=1)
+    curves = [v for v in cells if isinstance(v, np.ndarray) and v.dtype == np.float64]
+    if curves and len(curves) == len(cells):
+        table = np.stack(curves, axis=1)
         if np.isfinite(table).all():  # curves: the whole table in one go
             row = "\t".join(["%.8g"] * len(cells)) + "\n"
             return head + row * len(table) % tuple(table.ravel().tolist())

@@ -7,13 +7,14 @@ needs is filtered. Other threads go on meanwhile.
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+T = TypeVar("T", np.float32, np.float64)
 
 #: Part of an image.
 Box = tuple[slice, ...]
@@ -22,7 +23,7 @@ Box = tuple[slice, ...]
 TRUNCATE = 4.0
 
 
-def smoothed(field: NDArray[Any], sigma: Array, box: Box | None = None) -> NDArray[Any]:
+def smoothed(field: NDArray[T], sigma: Array, box: Box | None = None) -> NDArray[T]:
     """Filter a field that goes on periodically beyond its edges.
 
     Parameters
