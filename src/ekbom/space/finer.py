@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from ekbom.space.between import halve
 from ekbom.space.grid import Grid
 from ekbom.space.image import Volume
 
@@ -59,11 +60,13 @@ def finer(volume: Volume) -> Volume:
     steps = factors(volume.grid)
     if steps == (1, 1, 1):
         return volume
-    out = np.nan_to_num(np.asarray(volume.values, dtype=np.float64), posinf=0.0, neginf=0.0)
-    # The first axis last: what is written then is largest, and lies in one piece.
-    for axis in (2, 1, 0):
-        if steps[axis] == 2 and out.shape[axis] > 1:
-            out = _between(ndimage.spline_filter1d(out, 3, axis=axis, mode="mirror"), axis)
+    known = np.nan_to_num(np.asarray(volume.values, dtype=np.float64), posinf=0.0, neginf=0.0)
+    for axis in range(3):
+        if steps[axis] == 2 and known.shape[axis] > 1:
+            known = ndimage.spline_filter1d(known, 3, axis=axis, mode="mirror")
+    shape = [step * (n - 1) + 1 for step, n in zip(steps, known.shape, strict=True)]
+    out = np.empty(shape)
+    halve(np.ascontiguousarray(known), np.array(steps), out)
     affine = volume.grid.affine.copy()
     affine[:3, :3] /= steps
     grid = Grid((out.shape[0], out.shape[1], out.shape[2]), affine)
@@ -90,27 +93,3 @@ def finer_mask(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
         mask = mask.take(np.arange(step * (n - 1) + 1) // step, axis=axis)
     return np.asarray(mask, dtype=bool)
 
-
-def _between(weights: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
-    # Cubic B-spline at the voxels (1, 4, 1) / 6 and half way (1, 23, 23, 1) / 48.
-    n = weights.shape[axis]
-
-    def part(array: NDArray[np.float64], *which: int | None) -> NDArray[np.float64]:
-        return array[(slice(None),) * axis + (slice(*which),)]
-
-    # mirrored about the outermost voxels
-    wide = np.concatenate([part(weights, 1, 2), weights, part(weights, n - 2, n - 1)], axis)
-    shape = list(weights.shape)
-    shape[axis] = 2 * n - 1
-    out = np.empty(shape)
-    here, half = part(out, 0, None, 2), part(out, 1, None, 2)
-    np.multiply(weights, 4.0, out=here)
-    here += part(wide, 0, n)
-    here += part(wide, 2, n + 2)
-    here /= 6.0
-    np.add(part(wide, 1, n), part(wide, 2, n + 1), out=half)
-    half *= 23.0
-    half += part(wide, 0, n - 1)
-    half += part(wide, 3, n + 2)
-    half /= 48.0
-    return out

@@ -225,11 +225,10 @@ def _apply(matrix: NDArray[np.floating], points: ArrayLike) -> Points:
     # Written out rather than as a matrix product: BLAS may round a point
     # differently when it stands alone or among others.
     p = np.asarray(points, dtype=np.float64)
-    m = matrix
-    return np.stack(
-        [
-            m[k, 0] * p[..., 0] + m[k, 1] * p[..., 1] + m[k, 2] * p[..., 2] + m[k, 3]
-            for k in range(3)
-        ],
-        axis=-1,
-    )
+    out = np.empty(p.shape)
+    for k, row in enumerate(matrix[:3]):
+        part = row[0] * p[..., 0]
+        part += row[1] * p[..., 1]
+        part += row[2] * p[..., 2]
+        out[..., k] = part + row[3]
+    return out

@@ -6,7 +6,6 @@ import itertools
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from ekbom.space.grid import Grid
 from ekbom.space.smooth import smooth
@@ -60,8 +59,8 @@ def resample(
         if there > here:
             image = smooth(image, source.voxel_size, float(np.sqrt(there**2 - here**2)), valid)
     index = target_indices(source, target)
-    top = _linear(np.where(valid, image, 0.0), index)
-    share = _linear(valid.astype(np.float64), index)
+    top = linear_at(np.where(valid, image, 0.0), index)
+    share = linear_at(valid.astype(np.float64), index)
     out = np.full(target.shape, np.nan)
     np.divide(top, share, out=out, where=share >= 0.5)
     return out
@@ -139,8 +138,39 @@ def target_indices(source: Grid, target: Grid) -> NDArray[np.float64]:
     return np.where(np.abs(index - whole) < _SNAP, whole, index)
 
 
-def _linear(image: NDArray[np.float64], index: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.asarray(
-        ndimage.map_coordinates(image, index, order=1, mode="grid-constant", cval=0.0),
-        dtype=np.float64,
-    )
+def linear_at(image: NDArray[np.float64], index: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Look at an image between its voxels, trilinear; beyond it everything is 0.
+
+    Parameters
+    ----------
+    image : (X, Y, Z) array
+        Finite values.
+    index : (3, ...) array
+        Where, in voxels.
+
+    Returns
+    -------
+    (...) array
+        Values.
+    """
+    from ekbom.space.between import linear  # compiled: not for those who only import
+
+    out = np.empty(index.shape[1:])
+    linear(np.ascontiguousarray(image), flat_index(index), out.reshape(-1))
+    return out
+
+
+def flat_index(index: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return indices as the kernels take them.
+
+    Parameters
+    ----------
+    index : (3, ...) array
+        In voxels.
+
+    Returns
+    -------
+    (3, P) array
+        C order.
+    """
+    return np.ascontiguousarray(index.reshape(3, -1), dtype=np.float64)

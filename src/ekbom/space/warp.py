@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from ekbom.errors import Refused
+from ekbom.space.between import cubic, indices
 from ekbom.space.grid import Grid
-from ekbom.space.resample import _SNAP, _largest_share, _linear
+from ekbom.space.resample import _SNAP, _largest_share, flat_index, linear_at
 from ekbom.space.transform import Affine, Transform, world_points
 
 Interpolation = Literal["linear", "cubic", "nearest", "label"]
@@ -109,9 +110,9 @@ def interpolate(
         there = _near(valid.astype(np.float64), index) > 0.5
         return np.where(there, _near(filled, index), out)
     whole = bool(valid.all())
-    share = _within(image.shape, index) if whole else _linear(valid.astype(np.float64), index)
+    share = _within(image.shape, index) if whole else linear_at(valid.astype(np.float64), index)
     if interpolation == "linear":
-        np.divide(_linear(filled, index), share, out=out, where=share >= 0.5)
+        np.divide(linear_at(filled, index), share, out=out, where=share >= 0.5)
         return out
     if not whole:
         # A spline reaches far: what is not valid takes its nearest valid value.
@@ -119,9 +120,9 @@ def interpolate(
             ~valid, return_distances=False, return_indices=True
         )
         filled = filled[tuple(nearest)]
-    spline = ndimage.map_coordinates(filled, index, order=3, mode="mirror")
-    low, high = _around(np.minimum, filled, index), _around(np.maximum, filled, index)
-    return np.where(share >= 0.5, np.clip(spline, low, high), out)
+    weights = ndimage.spline_filter(filled, 3, mode="mirror")
+    cubic(weights, np.ascontiguousarray(filled), flat_index(index), share.ravel(), out.reshape(-1))
+    return out
 
 
 def warp_labels(labels: NDArray[np.int32], index: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -163,14 +164,10 @@ def source_indices(source: Grid, target: Grid, transform: Transform) -> NDArray[
     """
     if isinstance(transform, Affine):
         # One matrix from voxels to voxels: no list of points is needed.
-        m = np.linalg.inv(source.affine) @ transform.matrix @ target.affine
-        i, j, k = (np.arange(n, dtype=np.float64) for n in target.shape)
         index = np.empty((3, *target.shape))
-        for out, row in zip(index, m[:3], strict=True):
-            out[:] = (row[0] * i)[:, None, None] + (row[1] * j)[:, None]
-            out += row[2] * k + row[3]
-    else:
-        index = np.moveaxis(source.to_index(transform.points(world_points(target))), -1, 0)
+        indices(np.linalg.inv(source.affine) @ transform.matrix @ target.affine, _SNAP, index)
+        return index
+    index = np.moveaxis(source.to_index(transform.points(world_points(target))), -1, 0)
     whole = np.round(index)
     return np.where(np.abs(index - whole) < _SNAP, whole, index)
 
@@ -189,16 +186,3 @@ def _near(image: NDArray[np.float64], index: NDArray[np.float64]) -> NDArray[np.
         dtype=np.float64,
     )
 
-
-def _around(
-    pick: np.ufunc, image: NDArray[np.float64], index: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    # Smallest or largest of the (up to) 8 voxels around each index.
-    pairs = image
-    for axis in range(3):
-        n = pairs.shape[axis]
-        pairs = pick(pairs, pairs.take(np.minimum(np.arange(n) + 1, n - 1), axis))
-    low = np.floor(index).astype(np.intp)
-    on_voxel = (low == index).all(axis=0)
-    place = tuple(np.clip(low[k], 0, image.shape[k] - 1) for k in range(3))
-    return np.asarray(np.where(on_voxel, image[place], pairs[place]), dtype=np.float64)

@@ -98,8 +98,10 @@ def pyramid(
         When the mask is empty.
     """
     values = np.asarray(volume.values)
-    valid = np.isfinite(values)
-    image = np.where(valid, values, 0.0).astype(np.float32)
+    image = values.astype(np.float32)
+    valid = np.isfinite(image)
+    if not valid.all():
+        image[~valid] = 0.0
     if mask is not None:
         valid &= mask
     require_mask(valid)
@@ -117,7 +119,7 @@ def pyramid(
         seen = image[valid]
         low, high = np.percentile(seen[:: max(1, seen.size // _ENOUGH)], [0.05, 99.95])
         step = max(float(high - low), 1e-12) / (_BINS - 5)
-        out.append(Level(width, image, valid.astype(np.uint8), grid, float(low), step))
+        out.append(Level(width, image, valid.astype(np.uint8, order="C"), grid, float(low), step))
     return out[::-1]
 
 
