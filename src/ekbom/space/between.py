@@ -105,9 +105,9 @@ def cubic(weights: Array, image: Array, index: Array, share: Array, out: Array) 
             continue
         x, y, z = index[0, p], index[1, p], index[2, p]
         i, j, k = math.floor(x), math.floor(y), math.floor(z)
-        _basis(x - i, bx)
-        _basis(y - j, by)
-        _basis(z - k, bz)
+        basis(x - i, bx)
+        basis(y - j, by)
+        basis(z - k, bz)
         total = 0.0
         if 1 <= i < nx - 2 and 1 <= j < ny - 2 and 1 <= k < nz - 2:
             for u in range(4):
@@ -142,8 +142,16 @@ def cubic(weights: Array, image: Array, index: Array, share: Array, out: Array) 
 
 
 @njit(cache=True, nogil=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
-def _basis(d: float, out: Array) -> None:
-    """The four cubic B-splines that reach a point ``d`` behind a voxel."""
+def basis(d: float, out: Array) -> None:
+    """The four cubic B-splines that reach a point behind a voxel.
+
+    Parameters
+    ----------
+    d : float
+        How far behind, 0 to 1 voxel.
+    out : (4,) array
+        Written: weights, from the voxel before.
+    """
     e = 1.0 - d
     out[0] = e * e * e / 6.0
     out[1] = 2.0 / 3.0 - d * d * (1.0 - d / 2.0)

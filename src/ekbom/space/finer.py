@@ -92,4 +92,3 @@ def finer_mask(mask: NDArray[np.bool_], grid: Grid) -> NDArray[np.bool_]:
         n = mask.shape[axis]
         mask = mask.take(np.arange(step * (n - 1) + 1) // step, axis=axis)
     return np.asarray(mask, dtype=bool)
-

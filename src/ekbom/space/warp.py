@@ -185,4 +185,3 @@ def _near(image: NDArray[np.float64], index: NDArray[np.float64]) -> NDArray[np.
         ndimage.map_coordinates(image, index, order=0, mode="grid-constant", cval=0.0),
         dtype=np.float64,
     )
-

@@ -12,6 +12,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from ekbom.space.between import basis
+
 Array = NDArray[np.float64]
 
 
@@ -41,9 +43,9 @@ def spline_at(weights: Array, matrix: Array, where: NDArray[np.int64], out: Arra
         y = matrix[1, 0] * a + matrix[1, 1] * b + matrix[1, 2] * c + matrix[1, 3]
         z = matrix[2, 0] * a + matrix[2, 1] * b + matrix[2, 2] * c + matrix[2, 3]
         i, j, k = math.floor(x), math.floor(y), math.floor(z)
-        _basis(x - i, bx)
-        _basis(y - j, by)
-        _basis(z - k, bz)
+        basis(x - i, bx)
+        basis(y - j, by)
+        basis(z - k, bz)
         total = 0.0
         for p in range(4):
             q = i + p - 1
@@ -60,13 +62,3 @@ def spline_at(weights: Array, matrix: Array, where: NDArray[np.int64], out: Arra
                         line += bz[t] * weights[q, s, u]
                 total += bx[p] * by[r] * line
         out[flat] = total
-
-
-@njit(cache=True, nogil=True, error_model="numpy", inline="always")  # type: ignore[untyped-decorator]
-def _basis(d: float, out: Array) -> None:
-    """The four cubic B-splines that reach a point ``d`` behind a voxel."""
-    e = 1.0 - d
-    out[0] = e * e * e / 6.0
-    out[1] = 2.0 / 3.0 - d * d * (1.0 - d / 2.0)
-    out[2] = 2.0 / 3.0 - e * e * (1.0 - e / 2.0)
-    out[3] = d * d * d / 6.0

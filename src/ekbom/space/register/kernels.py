@@ -113,8 +113,8 @@ def histogram(bins: Array, seen: Array, low: float, width: float, joint: Array) 
             flat[q + np.uint64(3)] += wide * m3
             q += np.uint64(n)
         total += 1.0
-    for q in range(flat.size):
-        flat[q] /= total
+    for k in range(flat.size):
+        flat[k] /= total
 
 
 @njit(cache=True, nogil=True, error_model="numpy")  # type: ignore[untyped-decorator]
