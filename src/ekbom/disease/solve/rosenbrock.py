@@ -61,7 +61,7 @@ CHUNK = 16
 DONE, TOO_MANY_STEPS, STEP_TOO_SMALL, NOT_FINITE = 0, 1, 2, 3
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def advance(t0, t1, y, q, rtol, atol, hmax, h, work):  # type: ignore[no-untyped-def]
     """Integrate one person from t0 to t1 in place.
 
@@ -203,7 +203,7 @@ def scratch(n):  # type: ignore[no-untyped-def]
     )
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, error_model="numpy", inline="always")
 def person(y, p, times, events, rtol, atol, hmax, out_y, out_a, work):  # type: ignore[no-untyped-def]
     """Run one person over the output times, events included.
 
