@@ -392,3 +392,45 @@ def test_what_decides_goes_on_when_stopped(tmp_path, monkeypatch):
     lost = table.set_index("mechanism")["findings lost"]
     assert (lost == "B").sum() == sum(float(x["set"].get("k_p", 1)) == 0
                                       for x in module.lesions().values())  # fmt: skip
+
+
+def test_print_against_print():
+    from ekbom.trials import prints
+
+    text = """
+[[pair]]
+what = "w"
+unit = "u"
+note = "n"
+a = [{ id = "A", value = 5.0, se = 3.0 }]
+b = [{ id = "B", value = 1.0, se = 4.0 }, { id = "C", value = 6.0, se = 12.0, sign = -1 }]
+"""
+    row = prints.pairs(text).iloc[0]
+    assert (row["value_b"], row["difference"], row["b"]) == (-5.0, 10.0, "B less C")
+    assert row["z"] == pytest.approx(10 / 13)
+    assert row["p"] == pytest.approx(0.4417, abs=1e-4)
+    shipped = prints.pairs().set_index("a")
+    recipe = {r.id: r.entry["printed"] for r in recipes()}
+    for name in ("TX03", "TX13", "PL01"):
+        assert set(np.atleast_1d(shipped.loc[name, "value_a"])) == {recipe[name]}
+    apart = shipped[shipped["p"] < 0.05]
+    assert list(apart.index) == ["TX03", "TX13", "PL01"]
+
+
+def test_verdicts_are_drawn_where_they_lie():
+    from ekbom.report.evidence import in_words, verdict_figure
+
+    table = pd.DataFrame({
+        "id": ["AA01", "AA02", "AA03", "AA04"], "class": ["required"] * 4,
+        "printed": ["2", "50", "+", "1"], "median": ["2", "9", "+", "1"],
+        "q05": ["1", "8", "", "0"], "q95": ["3", "10", "", "2"],
+        "probability": ["0.9", "0", "0.7", "0.8"], "calibrated": ["no", "no", "no", "yes"],
+        "verdict": ["inside", "low", "inside", "inside"], "verified": ["yes", "no", "yes", "yes"],
+    })  # fmt: skip
+    drawn = verdict_figure(table)
+    assert all(x in drawn for x in ("AA01", "AA02", "AA03"))
+    assert "AA04" not in drawn  # used for the calibration
+    assert drawn.count("#0072b2") >= 2
+    assert drawn.count("#d55e00") >= 1
+    words = in_words(table)
+    assert list(words.columns[:4]) == ["id", "printed", "model", "5 % of studies"]

@@ -69,8 +69,15 @@ def evidence(
     recipes
         Recipes in place of the shipped ones.
     """
-    from ekbom.report.evidence import opioid_figure, page, spread_figure
+    from ekbom.report.evidence import (
+        in_words,
+        opioid_figure,
+        page,
+        spread_figure,
+        verdict_figure,
+    )
     from ekbom.trials import evidence as ev
+    from ekbom.trials import prints
     from ekbom.trials.constraints import spread_readings, tonic_and_phasic
     from ekbom.trials.posterior import draws as drawn
     from ekbom.trials.recipes import recipes as read
@@ -117,11 +124,17 @@ def evidence(
         write_bytes(out / "evidence.tsv", tsv_bytes(result.table))
         counted = result.table["class"] != "contested"
         tables = {
-            "Required and null-required findings, most surprising first": result.table[counted],
-            "Contested findings, scenario by scenario": result.table[~counted],
+            "Required and null-required findings, most surprising first": in_words(
+                result.table[counted]
+            ),
+            "Contested findings, scenario by scenario": in_words(result.table[~counted]),
             "Outside, and what is known of it": ev.discussed(result),
         }
-        figures: dict[str, str] = {}
+        figures = {
+            "Counted findings: blue inside, orange not; hollow where the source is not verified. "
+            "Left: where the printed number lies among simulated studies. Right: printed "
+            "directions and nulls.": verdict_figure(result.table[counted])
+        }
         ids = {r.id for r in found}
         if {"FE01", "FE02"} & ids:
             spread = spread_readings()
@@ -131,6 +144,10 @@ def evidence(
                 "The printed p fits the reading as standard error; read as SD, the tests would "
                 "be far more significant than printed (FE01, FE02)."
             ] = spread_figure(spread)
+        if {"TX03", "TX10", "TX13", "PL01"} & ids:
+            against = prints.pairs()
+            write_bytes(out / "prints.tsv", tsv_bytes(against))
+            tables["Print against print: what cannot all be met"] = against
         if {"OP01", "OP02"} & ids:
             store = out / "worlds" / f"opioid-{world_key('opioid', n, seed)}.tsv"
             if not store.exists():

@@ -73,6 +73,75 @@ def page(
     return "\n".join([*parts, f"<p><em>{escape(about)}</em></p></html>", ""])
 
 
+#: Columns of verdicts in words; the file has the short names.
+_WORDS = {
+    "median": "model", "q05": "5 % of studies", "q95": "95 % of studies",
+    "probability": "chance of print", "verified": "source verified",
+    "worlds": "cohorts", "worlds_inside": "cohorts inside alone",
+}  # fmt: skip
+
+
+def in_words(table: pd.DataFrame) -> pd.DataFrame:
+    """Return verdicts with headings to be read, without columns that are the same for all.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Of :func:`ekbom.trials.evidence.judged`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        For the page.
+    """
+    dull = [c for c in ("class", "scenario", "calibrated", "replicates", "worlds", "worlds_inside")
+            if c in table and table[c].nunique(dropna=False) < 2]  # fmt: skip
+    return table.drop(columns=dull).rename(columns=_WORDS)
+
+
+def verdict_figure(table: pd.DataFrame) -> str:
+    """Draw where the printed number or direction of each counted row lies in the model.
+
+    Parameters
+    ----------
+    table : pandas.DataFrame
+        Required and null-required rows of :func:`ekbom.trials.evidence.judged`.
+
+    Returns
+    -------
+    str
+        SVG: numbers on the scale of the 90 % of simulated studies, directions by their
+        chance.
+    """
+    counted = table[(table["calibrated"] == "no") & table["verdict"].notna()]
+    value = counted[["printed", "q05", "q95", "probability"]].apply(pd.to_numeric, errors="coerce")
+    number = value[["printed", "q05", "q95"]].notna().all(axis=1)
+    numbers, signs = counted[number], counted[~number & value["probability"].notna()]
+    rows = max(len(numbers), len(signs), 2)
+    figure, axes = _canvas(9.6, 0.8 + 0.19 * rows, 2)
+    half = (value["q95"] - value["q05"]) / 2
+    x = (value["printed"] - value["q05"]) / half - 1
+    for ax, own, at in (
+        (axes[0], numbers, x[number]),
+        (axes[1], signs, value.loc[signs.index, "probability"]),
+    ):
+        colour = ["#0072B2" if v == "inside" else "#D55E00" for v in own["verdict"]]
+        face = [c if y == "yes" else "white" for c, y in zip(colour, own["verified"], strict=True)]
+        order = np.argsort(at.to_numpy(float), kind="stable")
+        ax.scatter(np.clip(at.to_numpy(float), -3, 3)[order], range(len(own)), s=26, zorder=3,
+                   c=np.array(face)[order], edgecolors=np.array(colour)[order])  # fmt: skip
+        ax.set_yticks(range(len(own)), list(own["id"].to_numpy()[order]), size=7)
+        ax.set_ylim(-0.7, rows - 0.3)
+        ax.grid(axis="y", color="#eee", zorder=0)
+    axes[0].axvspan(-1, 1, color="#e6eef5", zorder=0)
+    axes[0].set_xlim(-3.2, 3.2)
+    axes[0].set_xlabel("printed number; band: 90 % of simulated studies, ends at 3 cut")
+    axes[1].axvspan(0.1, 1.03, color="#e6eef5", zorder=0)
+    axes[1].set_xlim(-0.03, 1.03)
+    axes[1].set_xlabel("chance that a simulated study finds what is printed")
+    return _svg(figure)
+
+
 def spread_figure(table: pd.DataFrame) -> str:
     """Draw what the printed spreads of FE01 and FE02 say when read as SE and as SD.
 
