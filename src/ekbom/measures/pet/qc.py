@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,11 +22,11 @@ from ekbom.measures.pet.qc_canvas import (
     RED,
     canvas,
     panel_shape,
-    panels,
     room,
     style,
     svg,
 )
+from ekbom.measures.pet.qc_panels import Panel, key, sheet, text
 from ekbom.measures.pet.residuals import runs_p
 from ekbom.measures.pet.settings import REFERENCE
 from ekbom.nouns import Figure
@@ -87,23 +87,31 @@ def fits_figure(
         SVG.
     """
     rows, columns = panel_shape(names)
-    with style():
-        sheet = canvas(2.35 * columns + 0.4, 1.75 * rows + 0.75, layout=None)
-        grid = sheet.subplots(rows, columns, sharex=True, squeeze=False)
-        room(sheet, rows, columns, top=0.5)
-        for i, axes in panels(grid, names):
-            axes.hlines(values[i], start, end, color=INK, lw=2.2, alpha=0.55)
-            for drawn in models:
-                color, dash = MODEL_STYLE.get(drawn.model, (PURPLE, "-"))
-                axes.plot(mid, drawn.fitted[i], color=color, ls=dash, lw=1.1)
-            axes.set_title(names[i], loc="left", pad=2, y=1.0)
-            axes.set_ylim(0, None)
-            axes.locator_params(nbins=4)
-        grid[0, 0].set_xlim(0, float(end[-1]))
-        sheet.supxlabel("minutes from injection", fontsize=9)
-        sheet.supylabel("kBq/mL", fontsize=9)
-        sheet.legend(handles=_legend(models), loc="upper center", ncols=len(models) + 1)
-        data = svg(sheet)
+    wide, tall, across, down = 127.0, 96.0, 30.0, 22.0
+    left, top = 45.0, 36.0
+    width = left + columns * (wide + across) - across + 9.0
+    height = top + rows * (tall + down) - down + 36.0
+    colors = [MODEL_STYLE.get(drawn.model, (PURPLE, "-")) for drawn in models]
+    entries = [("measured", INK, "-", 2.2)]
+    entries += [(d.model, c, dash, 1.3) for d, (c, dash) in zip(models, colors, strict=True)]
+    parts = [key(width / 2, 12.0, entries)]
+    for i, region in enumerate(names):
+        curves = np.concatenate([values[i], *(drawn.fitted[i] for drawn in models)])
+        known = curves[np.isfinite(curves)]
+        highest = 1.05 * max(float(known.max()) if known.size else 0.0, 1e-12)
+        row, column = divmod(i, columns)
+        panel = Panel(
+            left + column * (wide + across), top + row * (tall + down), wide, tall,
+            (0.0, float(end[-1])), (0.0, highest),
+        )  # fmt: skip
+        panel.bars(start, end, values[i], INK)
+        for drawn, (color, dash) in zip(models, colors, strict=True):
+            panel.line(mid, drawn.fitted[i], color, dash=dash)
+        parts.append(panel.finish(title=region, label_x=i + columns >= len(names)))
+    parts.append(text(left + (width - left) / 2, height - 4, "minutes from injection",
+                      anchor="middle"))  # fmt: skip
+    parts.append(text(11.0, height / 2, "kBq/mL", anchor="middle", turned=True))
+    data = sheet(width, height, parts)
     caption = (
         f"Measured frames (bars as long as the frame) and fits of"
         f" {_and([m.model for m in models])}. {words}".strip()
@@ -139,9 +147,9 @@ def residuals_figure(
     """
     said = []
     with style():
-        sheet = canvas(3.1 * len(models) + 0.3, 2.5, layout=None)
-        grid = sheet.subplots(1, len(models), sharey=True, sharex=True, squeeze=False)
-        room(sheet, 1, len(models), across=0.15)
+        page = canvas(3.1 * len(models) + 0.3, 2.5, layout=None)
+        grid = page.subplots(1, len(models), sharey=True, sharex=True, squeeze=False)
+        room(page, 1, len(models), across=0.15)
         for axes, (model, residual) in zip(grid.flat, models.items(), strict=True):
             color, _ = MODEL_STYLE.get(model, (PURPLE, "-"))
             used = np.isfinite(residual).any(axis=0)
@@ -155,8 +163,8 @@ def residuals_figure(
             said.append(f"{model}: {100 * share:.0f} %")
         grid[0, 0].set_ylabel("weighted residual, SD")
         grid[0, 0].set_xlim(0, 1.02 * float(mid[-1]))
-        sheet.supxlabel("minutes from injection", fontsize=9)
-        data = svg(sheet)
+        page.supxlabel("minutes from injection", fontsize=9)
+        data = svg(page)
     count = next(iter(models.values())).shape[0]
     caption = (
         f"Weighted residuals over {count} regions: median, and band from 10 to 90 %. Share of"
@@ -181,16 +189,21 @@ def delay_figure(delay: Delay, *, name: str = "desc-delay") -> Figure:
     ekbom.nouns.Figure
         SVG.
     """
-    with style():
-        sheet = canvas(4.2, 2.6, layout=None)
-        axes = sheet.subplots()
-        room(sheet, left=0.85, top=0.1)
-        axes.semilogy(
-            60 * delay.profile_t, delay.profile_rss, color=BLUE, lw=1.2, marker="o", ms=2.5
-        )
-        axes.axvline(60 * delay.value, color=RED, lw=0.9)
-        axes.set(xlabel="delay, s", ylabel="weighted residual sum of squares")
-        data = svg(sheet)
+    seconds, rss = 60 * delay.profile_t, delay.profile_rss
+    known = np.isfinite(rss) & (rss > 0)
+    low, high = (float(rss[known].min()), float(rss[known].max())) if known.any() else (1.0, 10.0)
+    room_above = max((high / low) ** 0.05, 1.001)
+    gap = 0.05 * float(seconds.max() - seconds.min()) or 1.0
+    panel = Panel(
+        61.0, 7.0, 232.0, 144.0,
+        (float(seconds.min()) - gap, float(seconds.max()) + gap),
+        (low / room_above, high * room_above), log=True,
+    )  # fmt: skip
+    panel.upright(60 * delay.value, RED)
+    panel.line(seconds, np.where(known, rss, np.nan), BLUE, width=1.2, dots=True)
+    parts = [panel.finish(), text(177.0, 181.0, "delay, s", anchor="middle")]
+    parts.append(text(12.0, 79.0, "weighted residual sum of squares", anchor="middle", turned=True))
+    data = sheet(302.0, 187.0, parts)
     # A flagged delay has no standard error.
     error = f" (SE {60 * delay.se:.1f} s)" if math.isfinite(delay.se) else ""
     used = f"; {delay.flag}: 0 s was used." if delay.flag else "."
@@ -214,16 +227,6 @@ def settings_words(regional: Regional, settings: PETSettings, weights: str) -> s
             text += f" from {regional.tstar[model]:.4g} min"
         parts.append(text)
     return "Settings: " + "; ".join(parts) + "."
-
-
-def _legend(models: Sequence[Drawn]) -> list[Any]:
-    from matplotlib.lines import Line2D
-
-    handles = [Line2D([], [], color=INK, lw=2.2, alpha=0.55, label="measured")]
-    for drawn in models:
-        color, dash = MODEL_STYLE.get(drawn.model, (PURPLE, "-"))
-        handles.append(Line2D([], [], color=color, ls=dash, lw=1.3, label=drawn.model))
-    return handles
 
 
 def _and(words: Sequence[str]) -> str:
