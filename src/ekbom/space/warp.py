@@ -12,7 +12,7 @@ from ekbom.errors import Refused
 from ekbom.space.between import cubic, indices
 from ekbom.space.grid import Grid
 from ekbom.space.resample import _SNAP, _largest_share, flat_index, linear_at
-from ekbom.space.transform import Affine, Transform, world_points
+from ekbom.space.transform import Affine, Transform
 
 Interpolation = Literal["linear", "cubic", "nearest", "label"]
 
@@ -167,9 +167,18 @@ def source_indices(source: Grid, target: Grid, transform: Transform) -> NDArray[
         index = np.empty((3, *target.shape))
         indices(np.linalg.inv(source.affine) @ transform.matrix @ target.affine, _SNAP, index)
         return index
-    index = np.moveaxis(source.to_index(transform.points(world_points(target))), -1, 0)
-    whole = np.round(index)
-    return np.where(np.abs(index - whole) < _SNAP, whole, index)
+    # Plane by plane: what is in between stays in the processor's memory.
+    index = np.empty((3, *target.shape))
+    _, ny, nz = target.shape
+    place = np.empty((ny, nz, 3))
+    place[..., 1], place[..., 2] = np.arange(ny)[:, None], np.arange(nz)
+    for plane in range(target.shape[0]):
+        place[..., 0] = plane
+        there = source.to_index(transform.points(target.to_world(place)))
+        whole = np.round(there)
+        there = np.where(np.abs(there - whole) < _SNAP, whole, there)
+        index[:, plane] = np.moveaxis(there, -1, 0)
+    return index
 
 
 def _within(shape: tuple[int, ...], index: NDArray[np.float64]) -> NDArray[np.float64]:

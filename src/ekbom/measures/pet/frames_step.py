@@ -133,7 +133,9 @@ def read_series(path: Path, scan: Scan, settings: HeaderSettings) -> Series:
         raise checks.FRAMES_DIFFER.refused(
             file=path, found=f"{header.n_frames} volumes, {declared} frames in {scan.file}"
         )
-    values = np.empty((*header.grid.shape, int(scan.keep.sum())), dtype=np.float32)
+    # Each frame in one piece, as it is written and read.
+    frames = np.empty((int(scan.keep.sum()), *header.grid.shape), dtype=np.float32)
+    values = np.moveaxis(frames, 0, -1)
     used = 0
     for wanted, frame in zip(scan.keep, read_frames(header), strict=True):
         if wanted:

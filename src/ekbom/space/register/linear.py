@@ -247,9 +247,9 @@ def scatter(mask: NDArray[np.uint8], points: int, seed: int) -> Array:
     (P, 3) array
         Indices between the voxels, in the order of the voxels.
     """
-    where = np.argwhere(mask)
-    low, high = where.min(axis=0), where.max(axis=0)
-    share = len(where) / float(np.prod(high - low + 1))
+    sides = [np.flatnonzero(mask.any(axis=axes)) for axes in ((1, 2), (0, 2), (0, 1))]
+    low, high = (np.array([side[end] for side in sides]) for end in (0, -1))
+    share = np.count_nonzero(mask) / float(np.prod(high - low + 1))
     root = 1.2207440846057596  # of x^4 = x + 1: the generalised golden ratio
     start = np.random.default_rng(seed).random(3)
     n = np.arange(1, int(points / share) + 1)[:, None]
@@ -331,8 +331,9 @@ def centre_of_mass(level: Level) -> Array:
     """
     weight = np.clip(level.image.astype(np.float64) - level.low, 0.0, None) * level.mask
     weight = np.minimum(weight, np.percentile(weight, 95.0))
-    index = np.indices(weight.shape).reshape(3, -1)
-    return np.asarray(level.grid.to_world((index * weight.ravel()).sum(axis=1) / weight.sum()))
+    sides = [weight.sum(axis=axes) for axes in ((1, 2), (0, 2), (0, 1))]
+    index = np.array([float((side * np.arange(side.size)).sum()) for side in sides])
+    return np.asarray(level.grid.to_world(index / weight.sum()))
 
 
 def _step(p: Array, centre: Array) -> tuple[Array, Array]:
