@@ -271,6 +271,7 @@ def sheet(width: float, height: float, parts: Sequence[str]) -> bytes:
         SVG, text left as text.
     """
     return (
+        '<?xml version="1.0" encoding="utf-8"?>\n'
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}pt" height="{height:g}pt" '
         f'viewBox="0 0 {width:g} {height:g}" font-size="9" fill="{INK}" '
         'font-family="DejaVu Sans, Arial, Helvetica, sans-serif">'
