@@ -122,6 +122,7 @@ def simulate(
             "Simulated; truth in derivatives/truth.",
             markup=False,
         )
+        _say(console, done)
         return 0
     built = virtual.load(design, changes, variant)
     size = "rois" if rois_only else size
@@ -141,7 +142,15 @@ def simulate(
         ),
         markup=False,
     )
+    if not blind:
+        _say(console, truth)
     return 0
+
+
+def _say(console: Console, truth: virtual.StudyTruth | virtual.ClinicalTruth) -> None:
+    """Print what was put in, to hold the answer of `ekbom run` to."""
+    for line in virtual.planted_lines(truth):
+        console.print(line, markup=False)
 
 
 def with_progress(

@@ -142,6 +142,7 @@ def measure_all(
     known: dict[str, Measured | Stopped] = {}
     told: set[str] = set()
     jobs: list[Job] = []
+    waiting: set[str] = set()
     slots: dict[tuple[str, Unit], Measured | Stopped] = {}
 
     def look(job: Job, mine: bool) -> None:
@@ -152,8 +153,9 @@ def measure_all(
             step = store.get(job.key)
             if step is not None:
                 known[job.key] = _result(job, step)
-            elif mine and run and all(one.key != job.key for one in jobs):
+            elif mine and run and job.key not in waiting:
                 jobs.append(job)
+                waiting.add(job.key)
         if job.key in known and mine and job.key not in told:
             told.add(job.key)
             tell(job.measure, job.inputs.unit, "kept", "")

@@ -5,6 +5,7 @@ Little is imported here, because every worker process imports it at its start.
 
 from __future__ import annotations
 
+import functools
 import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -55,9 +56,9 @@ class Job:
     folder: str | None = None
     before: Mapping[str, Job] = field(default_factory=dict)
 
-    @property
+    @functools.cached_property
     def key(self) -> str:
-        """Key of the step."""
+        """Key of the step; worked out once, many ask for it."""
         return key_of(self.parts)
 
 

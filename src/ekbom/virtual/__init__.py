@@ -8,6 +8,7 @@ from ekbom.virtual.clinical import ClinicalTruth, make_clinical
 from ekbom.virtual.design import Design, design_names, design_text, load, shown_text
 from ekbom.virtual.make import make
 from ekbom.virtual.plans import plan_text
+from ekbom.virtual.planted import planted_lines
 from ekbom.virtual.protocol import Protocol, load_protocol, protocol_names, protocol_text
 from ekbom.virtual.study import SIZES, bytes_needed
 from ekbom.virtual.truth import StudyTruth
@@ -26,6 +27,7 @@ __all__ = [
     "make",
     "make_clinical",
     "plan_text",
+    "planted_lines",
     "protocol_names",
     "protocol_text",
     "shown_text",

@@ -332,6 +332,24 @@ def _nights(study: Making, progress: Progress | None, workers: int) -> dict[str,
     return {"plm_person": pool.table["plm_person"], "excitability": pool.table["e@0"]}
 
 
+#: Meaning of the columns that only some designs have.
+_SAID: dict[str, dict[str, str]] = {
+    "plm_person": {"Description": "Log effect on the hazard of episodes", "Units": "1"},
+    "excitability": {"Description": "Spinal excitability at midnight", "Units": "1"},
+    "mimic": {"Description": "What resembles the disease; none in patients"},
+    "drug_fall_percent": {
+        "Description": "Largest fall of the urge within two hours by the drug alone",
+        "Units": "%",
+    },
+    "placebo_fall_percent": {"Description": "Fall after two hours without a drug", "Units": "%"},
+    "arm": {"Description": "Arm of the trial"},
+    "z_change": {
+        "Description": "Change of z by the last visit, of the disease model without placebo",
+        "Units": "1",
+    },
+}
+
+
 def _finish(study: Making, rows: dict[str, Any]) -> ClinicalTruth:
     pool, n = study.pool, len(study.labels)
     truth = study.root / "derivatives" / "truth"
@@ -353,8 +371,7 @@ def _finish(study: Making, rows: dict[str, Any]) -> ClinicalTruth:
             "rls": {"Description": "Whether the model's threshold is passed"},
             "z": {"Description": "Log mean urge from 18 to 02 h, untreated", "Units": "1"},
             "cut": {"Description": "Threshold of z", "Units": "1"},
-            "plm_person": {"Description": "Log effect on the hazard of episodes", "Units": "1"},
-            "excitability": {"Description": "Spinal excitability at midnight", "Units": "1"},
+            **{name: _SAID[name] for name in rows if name in _SAID},
         },
     )
     files = bids.write_sums(study.root, truth / "SHA256SUMS")

@@ -10,6 +10,8 @@ from ekbom.virtual.study import SIZES
 #: The plan of a design that is to be analysed quickly: straight lines between blood samples, and
 #: nothing drawn of them again, which takes seconds a person.
 QUICK = "quick"
+#: Patients that the questions need: affective pain with severity and age has four columns.
+FEWEST = 6
 #: Heading of the part of the plan that speaks of space.
 _SPACE = "[space]\n"
 #: The line of the plan that speaks of the input function.
@@ -49,4 +51,17 @@ def plan_text(size: str, design: Design | None = None) -> str:
         # heads differ: where their maps meet, and how finely the way is looked for
         native = (folder / "native.toml").read_text("utf-8").format(resolution=resolution)
         text = text.replace(_SPACE, _SPACE + native)
+    return text if design is None else _answerable(text, design)
+
+
+def _answerable(text: str, design: Design) -> str:
+    """Leave out the questions that so few people cannot answer."""
+    rls, others = design.groups.rls, design.groups.control
+    if rls >= FEWEST and rls + others >= FEWEST:
+        return text
+    blocks = text.rstrip("\n").split("\n\n")
+    kept = [block for block in blocks if "[questions." not in block]
+    text = "\n\n".join(kept) + "\n"
+    if min(rls, others) >= 1 and rls + others >= 3:
+        text += (resources.files("ekbom.virtual") / "plans" / "few.toml").read_text("utf-8")
     return text
