@@ -6,7 +6,7 @@ import os
 import sys
 import traceback
 
-from cyclopts import App, CycloptsError
+from cyclopts import App, CycloptsError, Parameter
 from rich.console import Console
 
 from ekbom import __version__
@@ -21,6 +21,7 @@ app = App(
     version=__version__,
     version_flags=["--version"],
     suppress_keyboard_interrupt=False,  # call() says that what was finished is kept
+    default_parameter=Parameter(negative_iterable=()),  # no --empty-dose beside --dose
 )
 
 # Import paths, so that `ekbom --version` does not wait for numba and matplotlib.

@@ -43,7 +43,7 @@ def score(
     resp: Resp = None,
     arousals: Arousals = None,
     rules: Rules = ALL,
-    no_arousal: bool = False,
+    no_arousal: Annotated[bool, Parameter(negative=())] = False,
     rera: bool = False,
     short_imi_can_open: bool = True,
     figures: bool = True,
@@ -108,7 +108,7 @@ def detect(
     resp: Resp = None,
     arousals: Arousals = None,
     rules: Rules = ALL,
-    no_arousal: bool = False,
+    no_arousal: Annotated[bool, Parameter(negative=())] = False,
     figures: bool = True,
     seed: int = 0,
 ) -> int:
