@@ -189,11 +189,14 @@ def postulates(*, out: Path | None = None, n: int = 2000, seed: int = 1) -> None
     seed
         Of every draw.
     """
+    from ekbom.report.evidence import page
     from ekbom.trials.postulates import postulates as check
     from ekbom.trials.world import World
 
-    held = []
+    held, tables, lines = [], {}, []
     for p in check(World(n, seed)):
+        lines.append(f"{p.number}. {p.claim}: {'holds' if p.holds else 'not supported'}. {p.note}")
+        tables[f"{p.number}. {p.claim}"] = p.table
         _say(f"{p.number}. {p.claim}: {'holds' if p.holds else 'NOT SUPPORTED'}  {p.note}")
         _say(p.table.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3f}"))
         if out is not None:
@@ -203,6 +206,9 @@ def postulates(*, out: Path | None = None, n: int = 2000, seed: int = 1) -> None
     if out is not None:
         about = {"About": _banner(), "People": n, "Seed": seed, "Postulates": held}
         write_bytes(out / "postulates.json", json_bytes(about))
+        html = page("Four postulates on iron (Allen and Earley 2007)", lines, tables, _banner())
+        write_bytes(out / "postulates.html", html.encode())
+        _say(f"written to {out}")
     _say(_banner())
 
 
@@ -325,6 +331,7 @@ def decides(
     seed
         Of every draw.
     """
+    from ekbom.report.evidence import page
     from ekbom.trials.decides import decides as compare
     from ekbom.trials.recipes import recipes as read
     from ekbom.trials.replicates import world_key
@@ -345,6 +352,11 @@ def decides(
     _say(mechanisms.to_string(index=False))
     about = {"About": _banner(), "People": n, "Replicates": replicates, "Seed": seed}
     write_bytes(out / "decides.json", json_bytes(about))
+    lines = ["One mechanism is taken out of the model at a time. A row near the edge of its range "
+             "changes its verdict by chance."]  # fmt: skip
+    tables = {"Mechanisms": mechanisms, "Verdicts": verdicts}
+    html = page("Which mechanism decides which finding", lines, tables, _banner())
+    write_bytes(out / "decides.html", html.encode())
     _say(_banner())
 
 
