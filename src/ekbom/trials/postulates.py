@@ -200,7 +200,8 @@ def _fourth(world: World) -> Postulate:
         f"Some of its signs and no other: {', '.join(part) or 'none'}."
     )
     claim = "dopamine faults that cause the disease are among those iron lack causes"
-    return Postulate(4, claim, bool(seen["dopamine"]) and not (no or part), pd.DataFrame(rows), note)
+    holds = bool(seen["dopamine"]) and not (no or part)
+    return Postulate(4, claim, holds, pd.DataFrame(rows), note)
 
 
 def _sign(change: float) -> str:
