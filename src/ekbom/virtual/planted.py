@@ -92,7 +92,9 @@ def _dopamine(truth: StudyTruth) -> list[str]:
             mean = by[name][session]
             if {"rls", "control"} <= set(mean.index):
                 change = 100.0 * (mean["rls"] / mean["control"] - 1.0)
-                ratios.append(f"{change:+.1f} % in the {str(session).removeprefix('ses-')}")
+                ratios.append(
+                    f"{round(change, 1) + 0.0:+.1f} % in the {str(session).removeprefix('ses-')}"
+                )
         if ratios:
             out.append(f"{name}, patients against volunteers: {', '.join(ratios)}")
     scenario = truth.design.disease.scenario if truth.design.disease else "none"
