@@ -475,5 +475,6 @@ def test_the_postulates_have_a_page(tmp_path, monkeypatch, capsys):
     assert [p["Holds"] for p in held[2:]] == [True, False]
     page = (tmp_path / "postulates.html").read_text()
     assert page.count("<table") == 4
+    assert "e-1" not in page
     assert "no evidence" in page
     assert "NOT SUPPORTED" in capsys.readouterr().out

@@ -64,13 +64,17 @@ def page(
     for caption, svg in (figures or {}).items():
         parts.append(f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>")
     for head, frame in tables.items():
-        body = frame.to_html(
-            index=False, na_rep="", float_format=lambda v: f"{v:.3g}", border=0, justify="left"
-        )
+        body = frame.to_html(index=False, na_rep="", float_format=_number, border=0, justify="left")
         for word in ("inside", "outside", "low", "high"):
             body = body.replace(f"<td>{word}</td>", f'<td class="{word}">{word}</td>')
         parts.append(f'<h2>{escape(head)}</h2><div class="scroll">{body}</div>')
     return "\n".join([*parts, f"<p><em>{escape(about)}</em></p></html>", ""])
+
+
+def _number(value: float) -> str:
+    if abs(value) < 1e-9:
+        return "0"
+    return f"{value:.0f}" if 1000 <= abs(value) < 1e6 else f"{value:.3g}"
 
 
 #: Columns of verdicts in words; the file has the short names.
