@@ -138,3 +138,50 @@ def test_the_second_step_finds_what_made_its_targets():
     pd.testing.assert_frame_equal(
         sample, second.combine(runs, drug, year, particles=2000, seed=3)[0]
     )
+
+
+def test_one_command_does_all_that_was_fitted_and_each_step_alone(tmp_path, monkeypatch):
+    from ekbom.cli.app import call
+    from ekbom.trials import generator
+
+    ran = []
+
+    def design(runs, seed, done, keep, *, people):
+        ran.append("first")
+        table = made(cal.design(runs, seed))
+        keep(table)
+        return table
+
+    def part(name):
+        def run(*known, seed):
+            ran.append(name)
+            return pd.DataFrame({"x": [1.0]})
+
+        return run
+
+    monkeypatch.setattr(cal, "run_design", design)
+    for name in ("barrier", "potencies", "augmentation"):
+        monkeypatch.setattr(second, name, part(name))
+    frame = pd.DataFrame({"x": [1.0, 2.0]})
+    monkeypatch.setattr(second, "combine", lambda *made, seed: (frame, frame))
+    monkeypatch.setattr(generator, "people_table", lambda n, seed: frame)
+    monkeypatch.setattr(generator, "fit_generator", lambda people, seed: (frame, frame, frame))
+    files = {
+        "first": {"design", "parameters", "targets", "posterior", "generations"},
+        "second": {"second", "second-targets"},
+        "movements": {"generator", "generator-covariance", "anchors"},
+    }
+    small = ["--runs", "48", "--particles", "60", "--generations", "2", "--checks", "0"]
+    for step, told in (*files.items(), ("all", set().union(*files.values()))):
+        out = tmp_path / step
+        assert call(["model", "calibrate", "--step", step, "--out", str(out), *small]) == 0
+        assert {f.stem for f in out.glob("*.tsv")} == told
+    # what is done is not run again; another seed is another part
+    count = len(ran)
+    again = ["model", "calibrate", "--step", "second", "--out", str(tmp_path / "second")]
+    assert call(again) == 0
+    assert len(ran) == count
+    assert call([*again, "--seed", "2"]) == 0
+    assert ran[count:] == ["barrier", "potencies", "augmentation"]
+    assert call([*again, "--people", "5"]) == 2
+    assert call(["model", "calibrate", "--step", "third", "--out", str(tmp_path)]) == 2

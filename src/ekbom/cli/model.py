@@ -8,6 +8,7 @@ import pandas as pd
 from cyclopts import App
 from rich.console import Console
 
+from ekbom.cli.model_calibrate import calibrate
 from ekbom.cli.model_people import cohort, run
 from ekbom.cli.model_trial import trial
 from ekbom.errors import Refused
@@ -16,6 +17,7 @@ from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
 app = App(name="model", help="The executable model of the disease: a hypothesis engine.")
 app.command(run)
 app.command(cohort)
+app.command(calibrate)
 app.command(trial)
 _out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -209,106 +211,6 @@ def postulates(*, out: Path | None = None, n: int = 2000, seed: int = 1) -> None
         html = page("Four postulates on iron (Allen and Earley 2007)", lines, tables, _banner())
         write_bytes(out / "postulates.html", html.encode())
         _say(f"written to {out}")
-    _say(_banner())
-
-
-@app.command
-def calibrate(
-    *,
-    out: Path,
-    runs: int = 128,
-    people: int = 600,
-    particles: int = 1000,
-    generations: int = 16,
-    checks: int = 8,
-    seed: int = 1,
-    second: bool = False,
-    movements: bool = False,
-) -> None:
-    """Calibrate the free parameters to the rows marked calibrate, by ABC-SMC; goes on when stopped.
-
-    Parameters
-    ----------
-    out
-        Folder for design.tsv, parameters.tsv, targets.tsv, posterior.tsv, generations.tsv.
-    runs
-        Runs of the model that the emulator learns from.
-    people
-        People of each run.
-    particles
-        Of each generation.
-    generations
-        At most.
-    checks
-        Accepted points at which the model is run again.
-    seed
-        Of every draw.
-    second
-        Run the second step instead: eight parameters on the model itself, with the shipped
-        values of all else: second.tsv, second-targets.tsv; goes on when stopped.
-    movements
-        Fit the generator of leg movements to its anchors instead, with the shipped values
-        of all else: generator.tsv, generator-covariance.tsv, anchors.tsv.
-    """
-    if second:
-        _second_step(out, seed)
-        return
-    if movements:
-        from ekbom.trials.generator import fit_generator, people_table
-
-        fitted = fit_generator(people_table(4 * people, seed), seed)
-        for name, frame in zip(("generator", "generator-covariance", "anchors"), fitted,
-                               strict=True):  # fmt: skip
-            write_bytes(out / f"{name}.tsv", tsv_bytes(frame))
-            _say(frame.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3g}"))
-        write_bytes(out / "movements.json", json_bytes({"About": _banner(), "Seed": seed}))
-        _say(_banner())
-        return
-    from ekbom.trials.calibrate import calibrate as fit
-    from ekbom.trials.calibrate import design, run_design
-
-    store = out / "design.tsv"
-    done = pd.read_csv(store, sep="\t") if store.exists() else None
-    if done is not None:
-        _say(f"{len(done)} of {runs} runs are done")
-
-    def keep(table: pd.DataFrame) -> None:
-        write_bytes(store, tsv_bytes(table))
-        if len(table) % 16 == 0:
-            _say(f"run {len(table)} of {runs}")
-
-    table = run_design(runs, seed, done, keep, people=people)
-    found = fit(design(runs, seed), table, particles=particles, generations=generations, seed=seed,
-                checks=checks, people=people)  # fmt: skip
-    for name in ("parameters", "targets", "generations"):
-        frame = getattr(found, name)
-        write_bytes(out / f"{name}.tsv", tsv_bytes(frame))
-        _say(frame.to_string(index=False, float_format=lambda v: f"{v:.3g}"))
-    write_bytes(out / "posterior.tsv", tsv_bytes(found.particles))
-    write_bytes(out / "calibration.json", json_bytes({
-        "About": _banner(), "Runs": runs, "People": people, "Particles": particles, "Seed": seed,
-    }))  # fmt: skip
-    _say(_banner())
-
-
-def _second_step(out: Path, seed: int) -> None:
-    from ekbom.trials import second as step
-
-    made: list[pd.DataFrame] = []
-    for name in ("barrier", "potency", "strength"):
-        store = out / f"{name}.tsv"
-        if not store.exists():
-            run = {"barrier": step.barrier, "potency": step.potencies}.get(name)
-            frame = run(seed=seed) if run else step.augmentation(made[1], seed=seed)
-            write_bytes(store, tsv_bytes(frame))
-            _say(f"{name} is done")
-        made.append(pd.read_csv(store, sep="\t"))
-    sample, targets = step.combine(*made, seed=seed)
-    write_bytes(out / "second.tsv", tsv_bytes(sample))
-    write_bytes(out / "second-targets.tsv", tsv_bytes(targets))
-    for frame in (sample.describe(), targets):
-        _say(frame.to_string(float_format=lambda v: f"{v:.3g}"))
-    write_bytes(out / "second.json", json_bytes({"About": _banner(), "Seed": seed}))
     _say(_banner())
 
 
