@@ -10,6 +10,7 @@ from rich.console import Console
 
 from ekbom.cli.model_calibrate import calibrate
 from ekbom.cli.model_people import cohort, run
+from ekbom.cli.model_said import banner, say
 from ekbom.cli.model_trial import trial
 from ekbom.errors import Refused
 from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
@@ -19,18 +20,7 @@ app.command(run)
 app.command(cohort)
 app.command(calibrate)
 app.command(trial)
-_out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
-
-
-def _say(text: str) -> None:
-    _out.print(text, markup=False)
-
-
-def _banner() -> str:
-    from ekbom.disease.model import load
-
-    return load().banner()
 
 
 @app.command
@@ -117,11 +107,11 @@ def evidence(
         _err.print(f"cohort {k + 1} of {len(every)} is done", markup=False)
     result = ev.judged(parts, found, table)
     for _, r in result.table.iterrows():
-        _say(f"{r['id']}  {r['verdict']:<10} {r['scenario']:<18} printed {r['printed']}, "
+        say(f"{r['id']}  {r['verdict']:<10} {r['scenario']:<18} printed {r['printed']}, "
              f"model {r['median']}")  # fmt: skip
     lines = ev.summary(result)
     for line in lines:
-        _say(line)
+        say(line)
     if out is not None:
         write_bytes(out / "evidence.tsv", tsv_bytes(result.table))
         counted = result.table["class"] != "contested"
@@ -163,10 +153,10 @@ def evidence(
             )  # fmt: skip
         if recipes is None:
             tables["Findings without a recipe"] = ev.left_out()
-        html = page("The disease model held to print", lines, tables, _banner(), figures)
+        html = page("The disease model held to print", lines, tables, banner(), figures)
         write_bytes(out / "evidence.html", html.encode())
         about = {
-            "About": _banner(),
+            "About": banner(),
             "Rows": rows,
             "Replicates": replicates,
             "People": n,
@@ -174,8 +164,8 @@ def evidence(
             "Seed": seed,
         }
         write_bytes(out / "evidence.json", json_bytes(about))
-        _say(f"written to {out}")
-    _say(_banner())
+        say(f"written to {out}")
+    say(banner())
 
 
 @app.command
@@ -199,19 +189,19 @@ def postulates(*, out: Path | None = None, n: int = 2000, seed: int = 1) -> None
     for p in check(World(n, seed)):
         lines.append(f"{p.number}. {p.claim}: {'holds' if p.holds else 'not supported'}. {p.note}")
         tables[f"{p.number}. {p.claim}"] = p.table
-        _say(f"{p.number}. {p.claim}: {'holds' if p.holds else 'NOT SUPPORTED'}  {p.note}")
-        _say(p.table.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3f}"))
+        say(f"{p.number}. {p.claim}: {'holds' if p.holds else 'NOT SUPPORTED'}  {p.note}")
+        say(p.table.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3f}"))
         if out is not None:
             write_bytes(out / f"postulate-{p.number}.tsv", tsv_bytes(p.table))
             held.append({"Postulate": p.number, "Claim": p.claim, "Holds": p.holds,
                          "Note": p.note})  # fmt: skip
     if out is not None:
-        about = {"About": _banner(), "People": n, "Seed": seed, "Postulates": held}
+        about = {"About": banner(), "People": n, "Seed": seed, "Postulates": held}
         write_bytes(out / "postulates.json", json_bytes(about))
-        html = page("Four postulates on iron (Allen and Earley 2007)", lines, tables, _banner())
+        html = page("Four postulates on iron (Allen and Earley 2007)", lines, tables, banner())
         write_bytes(out / "postulates.html", html.encode())
-        _say(f"written to {out}")
-    _say(_banner())
+        say(f"written to {out}")
+    say(banner())
 
 
 @app.command
@@ -246,20 +236,20 @@ def decides(
         return pd.read_csv(at, sep="\t", index_col="id") if at.exists() else None
 
     mechanisms, verdicts = compare(
-        read(rows), people=n, replicates=replicates, seed=seed, say=_say, kept=kept,
+        read(rows), people=n, replicates=replicates, seed=seed, say=say, kept=kept,
         keep=lambda name, made: write_bytes(store(name), tsv_bytes(made.reset_index())),
     )  # fmt: skip
     write_bytes(out / "decides.tsv", tsv_bytes(mechanisms))
     write_bytes(out / "verdicts.tsv", tsv_bytes(verdicts))
-    _say(mechanisms.to_string(index=False))
-    about = {"About": _banner(), "People": n, "Replicates": replicates, "Seed": seed}
+    say(mechanisms.to_string(index=False))
+    about = {"About": banner(), "People": n, "Replicates": replicates, "Seed": seed}
     write_bytes(out / "decides.json", json_bytes(about))
     lines = ["One mechanism is taken out of the model at a time. A row near the edge of its range "
              "changes its verdict by chance."]  # fmt: skip
     tables = {"Mechanisms": mechanisms, "Verdicts": verdicts}
-    html = page("Which mechanism decides which finding", lines, tables, _banner())
+    html = page("Which mechanism decides which finding", lines, tables, banner())
     write_bytes(out / "decides.html", html.encode())
-    _say(_banner())
+    say(banner())
 
 
 @app.command
@@ -284,5 +274,5 @@ def export(*, out: Path, format: str = "sbml") -> None:
     files = {"ekbom_disease.xml": sbml(load())} if format == "sbml" else pages(load())
     for name, text in files.items():
         write_bytes(out / name, text.encode())
-        _say(f"written: {out / name}")
-    _say(_banner())
+        say(f"written: {out / name}")
+    say(banner())

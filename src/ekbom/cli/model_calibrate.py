@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Literal
 
 import pandas as pd
-from rich.console import Console
 
+from ekbom.cli.model_said import banner, say
 from ekbom.errors import Refused
 from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
-
-_out = Console(highlight=False, soft_wrap=True)
 
 
 def calibrate(
@@ -59,8 +57,8 @@ def calibrate(
         _second(out, seed)
     if step in ("all", "movements"):
         _movements(out, people, seed)
-    _say(f"written to {out}")
-    _say(_banner())
+    say(f"written to {out}")
+    say(banner())
 
 
 def _first(
@@ -72,12 +70,12 @@ def _first(
     store = _part(out, "design", seed, runs, people)
     done = pd.read_csv(store, sep="\t") if store.exists() else None
     if done is not None:
-        _say(f"{len(done)} of {runs} runs are done")
+        say(f"{len(done)} of {runs} runs are done")
 
     def keep(table: pd.DataFrame) -> None:
         write_bytes(store, tsv_bytes(table))
         if len(table) % 16 == 0:
-            _say(f"run {len(table)} of {runs}")
+            say(f"run {len(table)} of {runs}")
 
     table = run_design(runs, seed, done, keep, people=people)
     write_bytes(out / "design.tsv", tsv_bytes(table))
@@ -86,10 +84,10 @@ def _first(
     for name in ("parameters", "targets", "generations"):
         frame = getattr(found, name)
         write_bytes(out / f"{name}.tsv", tsv_bytes(frame))
-        _say(frame.to_string(index=False, float_format=lambda v: f"{v:.3g}"))
+        say(frame.to_string(index=False, float_format=lambda v: f"{v:.3g}"))
     write_bytes(out / "posterior.tsv", tsv_bytes(found.particles))
     write_bytes(out / "calibration.json", json_bytes({
-        "About": _banner(), "Runs": runs, "People": people, "Particles": particles, "Seed": seed,
+        "About": banner(), "Runs": runs, "People": people, "Particles": particles, "Seed": seed,
     }))  # fmt: skip
 
 
@@ -103,14 +101,14 @@ def _second(out: Path, seed: int) -> None:
             run = {"barrier": later.barrier, "potency": later.potencies}.get(name)
             frame = run(seed=seed) if run else later.augmentation(made[1], seed=seed)
             write_bytes(store, tsv_bytes(frame))
-            _say(f"{name} is done")
+            say(f"{name} is done")
         made.append(pd.read_csv(store, sep="\t"))
     sample, targets = later.combine(*made, seed=seed)
     write_bytes(out / "second.tsv", tsv_bytes(sample))
     write_bytes(out / "second-targets.tsv", tsv_bytes(targets))
     for frame in (sample.describe(), targets):
-        _say(frame.to_string(float_format=lambda v: f"{v:.3g}"))
-    write_bytes(out / "second.json", json_bytes({"About": _banner(), "Seed": seed}))
+        say(frame.to_string(float_format=lambda v: f"{v:.3g}"))
+    write_bytes(out / "second.json", json_bytes({"About": banner(), "Seed": seed}))
 
 
 def _movements(out: Path, people: int, seed: int) -> None:
@@ -119,8 +117,8 @@ def _movements(out: Path, people: int, seed: int) -> None:
     fitted = fit_generator(people_table(4 * people, seed), seed)
     for name, frame in zip(("generator", "generator-covariance", "anchors"), fitted, strict=True):
         write_bytes(out / f"{name}.tsv", tsv_bytes(frame))
-        _say(frame.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3g}"))
-    write_bytes(out / "movements.json", json_bytes({"About": _banner(), "Seed": seed}))
+        say(frame.to_string(index=False, na_rep="", float_format=lambda v: f"{v:.3g}"))
+    write_bytes(out / "movements.json", json_bytes({"About": banner(), "Seed": seed}))
 
 
 def _part(out: Path, name: str, *said: object) -> Path:
@@ -128,13 +126,3 @@ def _part(out: Path, name: str, *said: object) -> Path:
     from ekbom.trials.replicates import world_key
 
     return out / "parts" / f"{name}-{world_key(name, *said)}.tsv"
-
-
-def _say(text: str) -> None:
-    _out.print(text, markup=False)
-
-
-def _banner() -> str:
-    from ekbom.disease.model import load
-
-    return load().banner()

@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import pandas as pd
 from cyclopts import Parameter
-from rich.console import Console
 
+from ekbom.cli.model_said import banner, say
 from ekbom.errors import Refused
 from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
 
 if TYPE_CHECKING:
     from ekbom.trials.person import Course, Person
 
-_out = Console(highlight=False, soft_wrap=True)
 #: What a person file may say beside parameters.
 _SAID = ("age", "sex", "irls", "genes")
 #: Days in words, in the order of the table: column, words, unit, digits.
@@ -122,7 +121,7 @@ def run(
     plain = who.course(one, days, seed=seed) if events else None
     taken = [*(dose or []), *([treatment] if treatment else [])]
     about = {
-        "About": _banner(), "Person": one.title, "Severity": said.get("irls"), "Parameters": own,
+        "About": banner(), "Person": one.title, "Severity": said.get("irls"), "Parameters": own,
         "Genes": said.get("genes", {}), "Condition": condition or "none", "Scenario": scenario,
         "Doses": taken, "Seed": seed,
     }  # fmt: skip
@@ -134,10 +133,10 @@ def run(
     title = title.removesuffix("; ")
     table = _compared(made, plain)
     write_bytes(out / "run.html", _page(title, one, made, plain, table).encode())
-    _say(title)
-    _say(table.to_string(index=False))
-    _say(f"written to {out}: run.html, days.tsv, run.tsv")
-    _say(_banner())
+    say(title)
+    say(table.to_string(index=False))
+    say(f"written to {out}: run.html, days.tsv, run.tsv")
+    say(banner())
 
 
 def cohort(
@@ -184,7 +183,7 @@ def cohort(
         write_bytes(out / "without.tsv", tsv_bytes(made.without))
     write_bytes(out / "cohort.tsv", tsv_bytes(made.people))
     write_bytes(out / "prevalence.tsv", tsv_bytes(shares))
-    about = {"About": _banner(), "People": n, "Seed": seed, "Condition": condition or "none",
+    about = {"About": banner(), "People": n, "Seed": seed, "Condition": condition or "none",
              "Scenario": scenario, "Threshold": threshold(), "Prevalence": float(hit.mean()),
              "Columns": _columns(made.people)}  # fmt: skip
     write_bytes(out / "cohort.json", json_bytes(about))
@@ -194,13 +193,13 @@ def cohort(
                f"serum ferritin.{pale}": cohort_figure(made.people, made.without, shares, before)
                }  # fmt: skip
     tables = {"With and without the disease, median (5 to 95 %)": table, "By age and sex": shares}
-    html = page(title, lines, tables, _banner(), figures)
+    html = page(title, lines, tables, banner(), figures)
     write_bytes(out / "cohort.html", html.encode())
     for line in lines:
-        _say(line)
-    _say(table.to_string(index=False))
-    _say(f"written to {out}: cohort.html, cohort.tsv, prevalence.tsv")
-    _say(_banner())
+        say(line)
+    say(table.to_string(index=False))
+    say(f"written to {out}: cohort.html, cohort.tsv, prevalence.tsv")
+    say(banner())
 
 
 def _circumstances(condition: str | None, scenario: str) -> list[str]:
@@ -280,7 +279,7 @@ def _page(title: str, one: Person, made: Course, plain: Course | None, table: pd
     if plain is not None:
         now = f"{plain.days['severity'].iloc[-1]:.1f} untreated and {now} treated"
     lines = [f"Severity, 0 to 40, at the end of {len(made.days)} days: {now}."]
-    return page(title, lines, tables, _banner(), figures)
+    return page(title, lines, tables, banner(), figures)
 
 
 def _changed(one: Person) -> pd.DataFrame:
@@ -322,13 +321,3 @@ def _loci() -> dict[str, str]:
     from ekbom.disease.people import data
 
     return {x["id"]: x["variant"] for x in data("population")["locus"]}
-
-
-def _say(text: str) -> None:
-    _out.print(text, markup=False)
-
-
-def _banner() -> str:
-    from ekbom.disease.model import load
-
-    return load().banner()

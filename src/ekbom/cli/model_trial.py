@@ -10,6 +10,7 @@ import pandas as pd
 from cyclopts import Parameter
 from rich.console import Console
 
+from ekbom.cli.model_said import banner, say
 from ekbom.errors import Refused
 from ekbom.study.files import json_bytes, tsv_bytes, write_bytes
 
@@ -91,7 +92,7 @@ def trial(
         found = respond(asked, people=people, seed=seed, say=_tell)
         tables, figure, lines = _planned(asked, found, replicates, power, search, null, seed)
     about = {
-        "Statement": STATEMENT, "About": _banner(), "Seed": seed, "Replicates": replicates,
+        "Statement": STATEMENT, "About": banner(), "Seed": seed, "Replicates": replicates,
         "People": people, "Design": asked.model_dump(mode="json"),
     }  # fmt: skip
     for name, frame in tables.items():
@@ -99,23 +100,17 @@ def trial(
     write_bytes(out / "trial.json", json_bytes(about))
     write_bytes(
         out / "trial.html",
-        trial_page(asked.title, lines, tables, figure, f"{STATEMENT} {_banner()}").encode(),
+        trial_page(asked.title, lines, tables, figure, f"{STATEMENT} {banner()}").encode(),
     )
     for line in lines:
-        _out.print(line, markup=False)
-    _out.print(f"written to {out}", markup=False)
-    _out.print(f"{STATEMENT} {_banner()}", markup=False)
+        say(line)
+    say(f"written to {out}")
+    say(f"{STATEMENT} {banner()}")
     return 0
 
 
 def _tell(text: str) -> None:
     _err.print(text, markup=False)
-
-
-def _banner() -> str:
-    from ekbom.disease.model import load
-
-    return load().banner()
 
 
 def _parsed(text: str, source: str, changes: tuple[str, ...]) -> TrialDesign:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from ekbom.disease.people import source_digest
 from ekbom.trials.evidence import Part
 
 #: What an empty cell is stored as.
@@ -30,10 +29,8 @@ def world_key(*what: Any) -> str:
     str
         12 hex digits.
     """
-    digest = hashlib.sha256(repr(what).encode())
-    for item in sorted(files("ekbom.disease.spec").iterdir(), key=lambda i: i.name):
-        if item.name.endswith(".toml"):
-            digest.update(item.read_bytes())
+    digest = source_digest().copy()
+    digest.update(repr(what).encode())
     return digest.hexdigest()[:12]
 
 
