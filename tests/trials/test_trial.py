@@ -335,8 +335,10 @@ def test_the_command_from_design_to_page(tmp_path, capsys):
     assert {"endpoints", "sample_size", "parts"} <= {p.stem for p in out.glob("*.tsv")}
     table = pd.read_csv(out / "endpoints.tsv", sep="\t")
     assert table["power"].between(0, 1).all()
-    assert call(["model", "trial", "levodopa", "--out", str(out), "--show"]) == 0
+    assert call(["model", "trial", "levodopa", "--show"]) == 0
     assert "benserazide" in capsys.readouterr().out
+    assert call(["model", "trial", "levodopa"]) == 2
+    assert "--out" in capsys.readouterr().err
     assert call(["model", "trial", "nothing", "--out", str(out)]) == 2
     assert "oxycodone" in capsys.readouterr().err
     assert call([*asked, "--set", "arms.x=1"]) == 2

@@ -26,7 +26,7 @@ STATEMENT = "Hypothesis engine: no medical advice, no advice on dosing."
 def trial(
     design: str,
     *,
-    out: Path,
+    out: Path | None = None,
     replicates: int = 500,
     people: int = 300,
     power: float = 0.8,
@@ -43,10 +43,10 @@ def trial(
     Parameters
     ----------
     design
-        A TOML file, or one of: augmentation, crossover, iv-iron, levodopa, oxycodone,
-        pramipexole.
+        A TOML file, or one of: augmentation, crossover, iv-iron, iv-iron-1500, levodopa,
+        levodopa-benes, oxycodone, pramipexole.
     out
-        Folder for tables and trial.html.
+        Folder for tables and trial.html; not needed with --show.
     replicates
         Trials of the size of the design.
     people
@@ -78,6 +78,9 @@ def trial(
     if show:
         _out.print(text, markup=False, end="")
         return 0
+    if out is None:
+        raise Refused("It is not said where the tables go.", field="--out", found="nothing",
+                      expected="a folder")  # fmt: skip
     for name, value, least in (("replicates", replicates, 20), ("people", people, 20),
                                ("search", search, 20)):  # fmt: skip
         if value < least:
